@@ -1,0 +1,173 @@
+//! Server-sent events: bytes in, the data of one event at a time out.
+//!
+//! The parser follows WHATWG HTML § 9.2.5 and § 9.2.6 as far as an answer needs
+//! them: lines end in LF, CRLF or CR, one byte order mark at the start is
+//! skipped, comments and unknown fields are passed over, the data lines of an
+//! event are joined by LF. `event`, `id` and `retry` mean nothing to an OpenAI
+//! compatible stream, so they are unknown fields here.
+//!
+//! What comes out must not depend on where the network cut the bytes; that is
+//! why nothing is decided before a line is complete. Data is handed out as
+//! bytes: a code point may be cut between two reads, and only the caller, who
+//! has it whole, can judge it.
+//!
+//! vLLM sends an event as one `data:` line and an empty line, in one piece.
+//! That shape is handed out as a slice of the input itself, without a copy.
+
+use alloc::vec::Vec;
+
+use memchr::memchr2;
+
+#[cfg(test)]
+mod tests;
+
+/// Longest line, and longest data of one event, in bytes.
+///
+/// vLLM's longest honest line is a chunk that carries the prompt's token ids
+/// back (`return_token_ids`): about seven bytes a token, so a prompt of a
+/// million tokens still fits. Anything longer is no answer but a flood.
+pub const MAX_EVENT_BYTES: usize = 8 << 20;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// A line, or the data of an event, is longer than [`MAX_EVENT_BYTES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLong;
+
+/// A parser of one stream. It never holds more than one line and the data of
+/// one event, each at most [`MAX_EVENT_BYTES`].
+#[derive(Debug, Default)]
+pub struct Parser {
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
+    /// The data lines of the event so far, joined by LF.
+    data: Vec<u8>,
+    /// The event has a data line, be it empty.
+    has_data: bool,
+    /// `data` was handed out and is to be forgotten.
+    handed_out: bool,
+    /// The last line ended in CR: an LF that follows belongs to it.
+    skip_line_feed: bool,
+    /// The first line is over, and with it the place for a byte order mark.
+    past_first_line: bool,
+}
+
+impl Parser {
+    /// A parser at the start of a stream.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes bytes off the front of `input` until an event is complete, and
+    /// returns its data; `None` when the input is used up.
+    ///
+    /// # Errors
+    /// [`TooLong`]; the stream cannot be read on after that.
+    pub fn next<'a, 'i: 'a>(
+        &'a mut self,
+        input: &mut &'i [u8],
+    ) -> Result<Option<&'a [u8]>, TooLong> {
+        if self.handed_out {
+            self.handed_out = false;
+            self.has_data = false;
+            self.data.clear();
+        }
+        loop {
+            let mut bytes = *input;
+            if self.skip_line_feed && !bytes.is_empty() {
+                self.skip_line_feed = false;
+                bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
+                *input = bytes;
+            }
+            let Some(end) = memchr2(b'\n', b'\r', bytes) else {
+                if self.line.len() + bytes.len() > MAX_EVENT_BYTES {
+                    return Err(TooLong);
+                }
+                self.line.extend_from_slice(bytes);
+                *input = &[];
+                return Ok(None);
+            };
+            if self.line.len() + end > MAX_EVENT_BYTES {
+                return Err(TooLong);
+            }
+            let (found, behind) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+            let (ending, rest) = behind.split_first().unwrap_or((&b'\n', &[]));
+            *input = rest;
+            self.skip_line_feed = *ending == b'\r';
+
+            let blank = if self.line.is_empty() {
+                let line = self.without_mark(found);
+                if !self.has_data
+                    && !self.skip_line_feed
+                    && rest.first() == Some(&b'\n')
+                    && let Some(value) = data_value(line)
+                {
+                    // The common shape: the event is complete in the input.
+                    *input = rest.get(1..).unwrap_or_default();
+                    return Ok(Some(value));
+                }
+                self.take_line(line)?
+            } else {
+                let mut line = core::mem::take(&mut self.line);
+                line.extend_from_slice(found);
+                let blank = {
+                    let line = self.without_mark(&line);
+                    self.take_line(line)?
+                };
+                line.clear();
+                self.line = line;
+                blank
+            };
+            if blank && self.has_data {
+                self.handed_out = true;
+                return Ok(Some(&self.data));
+            }
+        }
+    }
+
+    /// The data of an event that the end of the stream left without its empty
+    /// line. WHATWG has it thrown away; a caller may look at it before.
+    pub fn unfinished(&self) -> Option<&[u8]> {
+        match (self.has_data && !self.handed_out, self.line.is_empty()) {
+            (true, true) => Some(&self.data),
+            (false, false) => data_value(&self.line),
+            _ => None,
+        }
+    }
+
+    /// Reads one complete line; true when it is the empty one that ends an
+    /// event.
+    fn take_line(&mut self, line: &[u8]) -> Result<bool, TooLong> {
+        if let Some(value) = data_value(line) {
+            if self.data.len() + value.len() >= MAX_EVENT_BYTES {
+                return Err(TooLong);
+            }
+            if self.has_data {
+                self.data.push(b'\n');
+            }
+            self.has_data = true;
+            self.data.extend_from_slice(value);
+        }
+        Ok(line.is_empty())
+    }
+
+    /// The line without the byte order mark that the first one may have.
+    fn without_mark<'l>(&mut self, line: &'l [u8]) -> &'l [u8] {
+        if self.past_first_line {
+            return line;
+        }
+        self.past_first_line = true;
+        line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
+    }
+}
+
+/// The value of a `data` field: what follows the colon without one leading
+/// space, empty when there is no colon. `None`: the line is something else.
+fn data_value(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(b"data")?;
+    match rest.split_first() {
+        None => Some(&[]),
+        Some((b':', value)) => Some(value.strip_prefix(b" ").unwrap_or(value)),
+        Some(_) => None,
+    }
+}
