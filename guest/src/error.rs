@@ -1,0 +1,299 @@
+//! One typed error from whatever went wrong with an exchange.
+//!
+//! In go a status, headers and a body, or the transport's complaint, or an
+//! error event of a stream; out comes the contract's error, which says all a
+//! caller needs: what to do about it, whether to try again and when, and the
+//! limit that was hit. Messages quote the server, but never more than 4 KiB of
+//! it, never with control characters, and never with a key.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::number::push_integer;
+use crate::text;
+use crate::types::{Error, ErrorKind, TransportFailure, TransportFailureKind};
+
+mod body;
+mod overflow;
+pub(crate) mod quote;
+mod retry_after;
+#[cfg(test)]
+mod tests;
+
+use body::Words;
+use overflow::Overflow;
+
+/// What an exchange was, for messages and classification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The whole URL. Messages leave out its query and user information.
+    pub url: String,
+    /// The model that was asked for, where one was.
+    pub model: Option<String>,
+    /// The base URL's path ends in a `/v1` segment.
+    pub base_has_v1: bool,
+}
+
+impl Context {
+    /// `POST http://host/v1/chat/completions`, to begin a message with.
+    pub(crate) fn exchange(&self) -> String {
+        text::concat(&[self.method, " ", &quote::address(&self.url)])
+    }
+}
+
+/// The error of an answer whose status is not a success (2xx).
+pub fn from_response(
+    context: &Context,
+    status: u16,
+    headers: &[(String, Vec<u8>)],
+    body: &[u8],
+) -> Error {
+    let words = body::read(body);
+    let mut error = if (300..400).contains(&status) {
+        redirect(retry_after::header(headers, "location"))
+    } else {
+        judge(context, status, &words)
+    };
+    let mut number = String::new();
+    push_integer(&mut number, u64::from(status));
+    error.message = say(context, &number, &words.message, &error.message);
+    error.status = Some(status);
+    error.code = words.code;
+    error.request_sent = true;
+    error.retry_after_ms = retry_after::wait_ms(headers);
+    error
+}
+
+/// The error of an error object in the middle of a successful answer: it is
+/// judged by its own code as if that were the status. That the same request
+/// may succeed later says nothing of the events that were given already: not
+/// to repeat those is the host's rule.
+pub(crate) fn from_event(context: &Context, status: u16, data: &[u8]) -> Error {
+    let words = body::read(data);
+    let as_status = words.number.or(match words.code.as_deref() {
+        Some("BadRequestError" | "invalid_request_error" | "context_length_exceeded") => Some(400),
+        Some("AuthenticationError" | "authentication_error") => Some(401),
+        Some("PermissionDeniedError" | "permission_error") => Some(403),
+        Some("NotFoundError" | "model_not_found") => Some(404),
+        Some("RateLimitError" | "rate_limit_error" | "rate_limit_exceeded") => Some(429),
+        Some("ServiceUnavailableError" | "overloaded_error") => Some(503),
+        _ if overflow::judge(&words.message).is_some() => Some(400),
+        _ => None,
+    });
+    let mut error = judge(context, as_status.unwrap_or(500), &words);
+    error.message = say(
+        context,
+        "an error in the stream",
+        &words.message,
+        &error.message,
+    );
+    error.status = Some(status);
+    error.code = words.code;
+    error.request_sent = true;
+    error
+}
+
+/// The error of an exchange that ended before there was an answer.
+pub fn from_transport(context: &Context, failure: &TransportFailure) -> Error {
+    use TransportFailureKind as Failure;
+    let (kind, sent, retryable, advice) = match failure.kind {
+        Failure::Unreachable => (
+            ErrorKind::Unreachable,
+            false,
+            true,
+            "check that the server runs and that the base URL names its host and port",
+        ),
+        Failure::Tls => (
+            ErrorKind::Unreachable,
+            false,
+            false,
+            "check https against http in the base URL, the certificate and the configured CA",
+        ),
+        Failure::ConnectTimeout => (
+            ErrorKind::Timeout,
+            false,
+            true,
+            "check the base URL, the network and firewalls",
+        ),
+        Failure::ReadTimeout => (
+            ErrorKind::Timeout,
+            true,
+            true,
+            "the server may be loading, busy or gone, or the limit too short",
+        ),
+        Failure::Closed => (ErrorKind::Interrupted, true, true, "no answer had come"),
+        Failure::Protocol => (
+            ErrorKind::Protocol,
+            true,
+            false,
+            "check the scheme and the port of the base URL, and proxies",
+        ),
+        Failure::Denied => (
+            ErrorKind::Unreachable,
+            false,
+            false,
+            "the grant is the origin of the base URL",
+        ),
+    };
+    let words = quote::quote(&failure.message, quote::MAX_WORDS);
+    Error {
+        retryable,
+        request_sent: sent,
+        ..Error::new(kind, say(context, "", &words, advice))
+    }
+}
+
+/// A failure of the server to keep to its protocol, in the middle of an
+/// answer.
+pub(crate) fn protocol(context: &Context, status: u16, what: &str) -> Error {
+    Error {
+        status: Some(status),
+        request_sent: true,
+        ..Error::new(ErrorKind::Protocol, say(context, "", "", what))
+    }
+}
+
+/// `EXCHANGE: RESULT: the server's words (advice)`, without what is empty.
+pub(crate) fn say(context: &Context, result: &str, words: &str, advice: &str) -> String {
+    let mut message = context.exchange();
+    for part in [result, words] {
+        if !part.is_empty() {
+            message.push_str(": ");
+            message.push_str(part);
+        }
+    }
+    match (advice.is_empty(), words.is_empty()) {
+        (true, _) => {}
+        (false, true) => {
+            message.push_str(": ");
+            message.push_str(advice);
+        }
+        (false, false) => {
+            message.push_str(" (");
+            message.push_str(advice);
+            message.push(')');
+        }
+    }
+    message
+}
+
+/// Kind, retry and limits by status and words. `message` is the advice only.
+fn judge(context: &Context, status: u16, words: &Words) -> Error {
+    let plain = |kind, retryable, advice: &str| Error {
+        retryable,
+        ..Error::new(kind, advice)
+    };
+    match status {
+        401 => plain(
+            ErrorKind::Authentication,
+            false,
+            "the server wants a key that it knows; set VLLM_API_KEY or models.providers.vllm.apiKey to one of its --api-key values",
+        ),
+        403 => plain(
+            ErrorKind::Permission,
+            false,
+            "the server does not allow this, or not with this key",
+        ),
+        404 => not_found(context, words),
+        408 => plain(
+            ErrorKind::Timeout,
+            true,
+            "the server waited too long for the request",
+        ),
+        425 | 429 => plain(ErrorKind::RateLimited, true, "wait, then try again"),
+        502 | 503 | 504 | 529 => plain(
+            ErrorKind::Overloaded,
+            true,
+            "the server has no room just now; wait, then try again",
+        ),
+        500.. => plain(
+            ErrorKind::Server,
+            true,
+            "the server failed; its log says why",
+        ),
+        400..500 => refused(status, words),
+        _ => plain(
+            ErrorKind::Protocol,
+            false,
+            "no status that the protocol knows",
+        ),
+    }
+}
+
+/// The server read the request and does not want it.
+fn refused(status: u16, words: &Words) -> Error {
+    let by_code = words.code.as_deref() == Some("context_length_exceeded");
+    let overflow = overflow::judge(&words.message).or(by_code.then_some(Overflow::Prompt {
+        limit: None,
+        requested: None,
+    }));
+    match overflow {
+        Some(Overflow::Prompt { limit, requested }) => Error {
+            limit,
+            requested,
+            ..Error::new(
+                ErrorKind::ContextOverflow,
+                "the prompt alone is longer than the model's context; shorten the conversation",
+            )
+        },
+        Some(Overflow::Answer { limit, requested }) => Error {
+            limit,
+            requested,
+            retryable: true,
+            ..Error::new(
+                ErrorKind::InvalidRequest,
+                "prompt and answer together are longer than the model's context; ask for fewer tokens",
+            )
+        },
+        None => {
+            let advice = match status {
+                405 => "the server does not take this method here; check the base URL",
+                413 => "the request is too large for the server or a proxy before it",
+                _ => "the server refused the request as it is",
+            };
+            Error::new(ErrorKind::InvalidRequest, advice)
+        }
+    }
+}
+
+/// A model that is not there, or a path that is not.
+fn not_found(context: &Context, words: &Words) -> Error {
+    let words_said = words.message.to_ascii_lowercase();
+    let about_model = words.param.as_deref() == Some("model")
+        || words.code.as_deref() == Some("model_not_found")
+        || text::has(&words_said, "model")
+            && ["does not exist", "not found", "not exist", "unknown"]
+                .iter()
+                .any(|phrase| text::has(&words_said, phrase));
+    if words.from_api && about_model {
+        return Error::new(
+            ErrorKind::ModelNotFound,
+            "the server does not serve this model; ask it for its list of models",
+        );
+    }
+    let advice = match context.base_has_v1 {
+        true => "there is nothing at this address; check the base URL",
+        false => "there is nothing at this address; a vLLM base URL usually ends in /v1",
+    };
+    Error::new(ErrorKind::InvalidConfig, advice)
+}
+
+/// Redirects are not followed: the grant is for the configured origin, and a
+/// redirected POST would lose its body in most clients.
+fn redirect(location: Option<&str>) -> Error {
+    let advice = match location {
+        Some(target) => {
+            let target = quote::quote(&quote::address(target), quote::MAX_SNIPPET);
+            text::concat(&[
+                "the server points to ",
+                &target,
+                "; redirects are not followed, set the base URL to where it really is",
+            ])
+        }
+        None => "the server points elsewhere without saying where; check the base URL".to_owned(),
+    };
+    Error::new(ErrorKind::InvalidConfig, advice)
+}
