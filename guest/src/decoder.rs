@@ -1,0 +1,415 @@
+//! The bytes of one answer in, its events out.
+//!
+//! `head` → `feed`* → `finish` or `fail`. The decoder decides by status,
+//! content type and first byte what the body is: a stream of events, a whole
+//! JSON answer, an error's body, or something that is no answer. Events do not
+//! depend on where the bytes were cut. Nothing grows without a limit: a line
+//! and an event ([`sse::MAX_EVENT_BYTES`]), a whole answer
+//! ([`MAX_WHOLE_BYTES`]), an error's body ([`MAX_ERROR_BYTES`]), tool calls
+//! ([`calls::MAX_CALLS`], [`calls::MAX_CALL_BYTES`]). Text and thinking are not
+//! held at all.
+
+#![allow(
+    clippy::result_large_err,
+    reason = "the contract's error crosses as it is, once in an exchange"
+)]
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::error::{self, Context, quote};
+use crate::sse;
+use crate::text;
+use crate::types::{Cost, Error, ErrorKind, Event, TransportFailure, TransportFailureKind};
+
+mod answer;
+pub mod calls;
+mod chunk;
+mod sniff;
+#[cfg(test)]
+mod tests;
+mod think;
+
+use answer::{Answer, End};
+use sniff::{Content, Sniffer};
+
+/// Longest whole (not streamed) answer, in bytes.
+pub const MAX_WHOLE_BYTES: usize = 16 << 20;
+
+/// Most bytes of an error's body, or of a body that is no answer, that are
+/// looked at; the rest is passed over.
+pub const MAX_ERROR_BYTES: usize = 64 << 10;
+
+/// What the decoder must know beside the bytes.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The exchange, for messages.
+    pub context: Context,
+    /// The model's prices; `None`: not known, and nothing is priced.
+    pub cost: Option<Cost>,
+    /// The model is declared or known as reasoning: `<think>` at the start of
+    /// the content is split off.
+    pub reasoning: bool,
+}
+
+/// Decodes one answer.
+pub struct Decoder {
+    context: Context,
+    answer: Answer,
+    /// 0: the head has not come.
+    status: u16,
+    headers: Vec<(String, Vec<u8>)>,
+    body: Body,
+}
+
+/// What the body is, and what of it is held.
+enum Body {
+    /// Not known before its first bytes.
+    Unknown(Sniffer),
+    Stream(sse::Parser),
+    /// A whole JSON answer.
+    Whole(Vec<u8>),
+    /// Neither, with status 200.
+    Foreign(Vec<u8>),
+    /// The body of an error.
+    Refusal(Vec<u8>),
+    /// The finish was given, or an error.
+    Over,
+}
+
+impl Decoder {
+    /// A decoder of an answer whose head is still to come.
+    pub fn new(options: Options) -> Self {
+        Self {
+            context: options.context,
+            answer: Answer::new(options.cost, options.reasoning),
+            status: 0,
+            headers: Vec::new(),
+            body: Body::Unknown(Sniffer::new(None)),
+        }
+    }
+
+    /// Takes the head of the answer; before any byte of the body.
+    pub fn head(&mut self, status: u16, headers: &[(String, Vec<u8>)]) {
+        self.status = status;
+        self.body = match status {
+            200..300 => {
+                let content_type = headers
+                    .iter()
+                    .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+                    .map(|(_, value)| &value[..]);
+                Body::Unknown(Sniffer::new(content_type))
+            }
+            _ => {
+                self.headers = headers.to_vec();
+                Body::Refusal(Vec::new())
+            }
+        };
+    }
+
+    /// Takes the next bytes of the body and appends the events that are ready.
+    ///
+    /// # Errors
+    /// An error event of the server, or a broken protocol. Events before it are
+    /// in `out`; the answer has ended.
+    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Error> {
+        let outcome = self.take(bytes, out);
+        if outcome.is_err() {
+            self.answer.break_off(out);
+            self.body = Body::Over;
+        }
+        outcome
+    }
+
+    /// The body ended cleanly: gives the rest of the events.
+    ///
+    /// # Errors
+    /// The typed error of a status that is no success; an answer that is not
+    /// complete; a body that is no answer.
+    pub fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), Error> {
+        let outcome = self.close(out);
+        if outcome.is_err() {
+            self.answer.break_off(out);
+        }
+        self.body = Body::Over;
+        outcome
+    }
+
+    /// The exchange ended early. Gives what was held back, and the error.
+    pub fn fail(&mut self, failure: &TransportFailure, out: &mut Vec<Event>) -> Error {
+        let given = self.answer.started;
+        let error = match core::mem::replace(&mut self.body, Body::Over) {
+            _ if self.status == 0 => error::from_transport(&self.context, failure),
+            // The status said enough, however much of its body came.
+            Body::Refusal(body) => {
+                error::from_response(&self.context, self.status, &self.headers, &body)
+            }
+            Body::Foreign(body) if !body.is_empty() => self.foreign(&body),
+            _ => self.interrupted(Some(failure), given),
+        };
+        self.answer.break_off(out);
+        error
+    }
+
+    /// The finish was given, or an error: there is no need to read on.
+    pub fn is_done(&self) -> bool {
+        matches!(self.body, Body::Over)
+    }
+
+    fn take(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Error> {
+        if self.status == 0 {
+            // A body without a head: the caller says that it is an answer.
+            self.status = 200;
+        }
+        if let Body::Unknown(sniffer) = &mut self.body {
+            let Some((content, held)) = sniffer.push(bytes) else {
+                return Ok(());
+            };
+            self.become_content(content);
+            return self.take_known(&held, out);
+        }
+        self.take_known(bytes, out)
+    }
+
+    fn become_content(&mut self, content: Content) {
+        self.body = match content {
+            Content::Stream => Body::Stream(sse::Parser::new()),
+            Content::Json => Body::Whole(Vec::new()),
+            Content::Foreign => Body::Foreign(Vec::new()),
+        };
+    }
+
+    fn take_known(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Error> {
+        match &mut self.body {
+            Body::Stream(parser) => {
+                let mut input = bytes;
+                loop {
+                    let data = match parser.next(&mut input) {
+                        Ok(Some(data)) => data,
+                        Ok(None) => return Ok(()),
+                        Err(sse::TooLong) => {
+                            return Err(protocol(
+                                &self.context,
+                                self.status,
+                                "the server sent an event of more than 8 MiB",
+                            ));
+                        }
+                    };
+                    let done = event(&mut self.answer, &self.context, self.status, data, out)?;
+                    if done {
+                        self.body = Body::Over;
+                        return Ok(());
+                    }
+                }
+            }
+            Body::Whole(body) => {
+                if body.len() + bytes.len() > MAX_WHOLE_BYTES {
+                    return Err(protocol(
+                        &self.context,
+                        self.status,
+                        "the server sent a whole answer of more than 16 MiB",
+                    ));
+                }
+                body.extend_from_slice(bytes);
+            }
+            Body::Foreign(body) | Body::Refusal(body) => {
+                let room = MAX_ERROR_BYTES - body.len().min(MAX_ERROR_BYTES);
+                body.extend(bytes.iter().take(room));
+            }
+            Body::Unknown(_) | Body::Over => {}
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, out: &mut Vec<Event>) -> Result<(), Error> {
+        if let Body::Unknown(sniffer) = &mut self.body {
+            let (content, held) = sniffer.end();
+            self.become_content(content);
+            self.take_known(&held, out)?;
+        }
+        match core::mem::replace(&mut self.body, Body::Over) {
+            Body::Stream(parser) => {
+                // WHATWG drops an event without its empty line. The end of the
+                // stream is worth taking from a server that forgot it.
+                let forgotten = parser.unfinished().map(<[u8]>::trim_ascii);
+                if let Some(b"[DONE]") = forgotten {
+                    return self.done(End::Done, out);
+                }
+                self.done(End::Body, out)
+            }
+            Body::Whole(body) => self.whole(&body, out),
+            Body::Foreign(body) if body.trim_ascii().is_empty() => {
+                Err(self.interrupted(None, self.answer.started))
+            }
+            Body::Foreign(body) => Err(self.foreign(&body)),
+            Body::Refusal(body) => Err(error::from_response(
+                &self.context,
+                self.status,
+                &self.headers,
+                &body,
+            )),
+            Body::Unknown(_) | Body::Over => Ok(()),
+        }
+    }
+
+    fn done(&mut self, end: End, out: &mut Vec<Event>) -> Result<(), Error> {
+        if self.answer.reason.is_none() {
+            return Err(self.interrupted(None, self.answer.started));
+        }
+        self.answer.end(end, out);
+        Ok(())
+    }
+
+    /// A whole answer to a streaming request; proxies do that.
+    fn whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), Error> {
+        let text = text::lossy(body);
+        let mended;
+        let chunk = match chunk::parse(&text) {
+            Ok(chunk) => Some(chunk),
+            Err(_) => {
+                mended = chunk::mend_surrogates(&text);
+                mended.as_deref().and_then(|text| chunk::parse(text).ok())
+            }
+        };
+        let Some(chunk) = chunk else {
+            return Err(not_json(&self.context, self.status, body));
+        };
+        if chunk.is_error {
+            return Err(error::from_event(&self.context, self.status, body));
+        }
+        if chunk.choices.is_empty() {
+            let what = "the server sent JSON that is no answer: ";
+            return Err(quoting(&self.context, self.status, what, body));
+        }
+        let too_much = |limit| too_much(&self.context, self.status, limit);
+        self.answer.chunk(chunk, true, out).map_err(too_much)?;
+        self.answer.end(End::Whole, out);
+        Ok(())
+    }
+
+    /// A body that is no answer, with a status that says it is one.
+    fn foreign(&self, body: &[u8]) -> Error {
+        let page = text::lossy(body);
+        match quote::html_title(&page) {
+            Some(title) => {
+                let what = text::concat(&[
+                    "the server sent a web page instead of an answer: \"",
+                    &title,
+                    "\"; check the base URL, there may be a proxy or a login page at it",
+                ]);
+                protocol(&self.context, self.status, &what)
+            }
+            None => {
+                let what = "the server sent something else than an answer: ";
+                quoting(&self.context, self.status, what, body)
+            }
+        }
+    }
+
+    /// The answer is not complete. `failure`: as the transport tells it; none
+    /// when the body ended as if it were.
+    fn interrupted(&self, failure: Option<&TransportFailure>, given: bool) -> Error {
+        use TransportFailureKind as Failure;
+        let kind = match failure.map(|failure| failure.kind) {
+            Some(Failure::ReadTimeout | Failure::ConnectTimeout) => ErrorKind::Timeout,
+            _ => ErrorKind::Interrupted,
+        };
+        let what = match (&kind, failure, given) {
+            (ErrorKind::Timeout, ..) => "the server went silent in the middle of its answer",
+            (_, Some(_), _) if self.answer.reason.is_some() => {
+                "the connection ended after the finish reason, but before the end of the answer"
+            }
+            (_, Some(_), true) => "the connection ended in the middle of the answer",
+            (_, Some(_), false) => "the connection ended before the first piece of the answer",
+            (_, None, true) => {
+                "the stream ended without a finish reason: the answer is not complete"
+            }
+            (_, None, false) => "the server ended its answer without sending any of it",
+        };
+        let words = failure.map(|failure| quote::quote(&failure.message, quote::MAX_WORDS));
+        let denied = failure.is_some_and(|failure| failure.kind == Failure::Denied);
+        Error {
+            status: (self.status != 0).then_some(self.status),
+            retryable: !given && !denied,
+            request_sent: true,
+            ..Error::new(
+                kind,
+                error::say(&self.context, what, &words.unwrap_or_default(), ""),
+            )
+        }
+    }
+}
+
+/// Takes the data of one event; true when it is the good end.
+fn event(
+    answer: &mut Answer,
+    context: &Context,
+    status: u16,
+    data: &[u8],
+    out: &mut Vec<Event>,
+) -> Result<bool, Error> {
+    let data = data.trim_ascii();
+    if data.is_empty() {
+        // Some servers keep the connection alive with empty events.
+        return Ok(false);
+    }
+    if data == b"[DONE]" {
+        if answer.reason.is_some() {
+            answer.end(End::Done, out);
+            return Ok(true);
+        }
+        let what =
+            "the server ended the stream without a finish reason: the answer is not complete";
+        return Err(Error {
+            status: Some(status),
+            retryable: !answer.started,
+            request_sent: true,
+            ..Error::new(ErrorKind::Interrupted, error::say(context, what, "", ""))
+        });
+    }
+    let text = text::lossy(data);
+    let mended;
+    let chunk = match chunk::parse(&text) {
+        Ok(chunk) => chunk,
+        Err(_) => {
+            mended = chunk::mend_surrogates(&text);
+            match mended.as_deref().map(chunk::parse) {
+                Some(Ok(chunk)) => chunk,
+                _ => return Err(not_json(context, status, data)),
+            }
+        }
+    };
+    if chunk.is_error {
+        return Err(error::from_event(context, status, data));
+    }
+    answer
+        .chunk(chunk, false, out)
+        .map_err(|limit| too_much(context, status, limit))?;
+    Ok(false)
+}
+
+fn protocol(context: &Context, status: u16, what: &str) -> Error {
+    error::protocol(context, status, what)
+}
+
+fn quoting(context: &Context, status: u16, what: &str, bytes: &[u8]) -> Error {
+    let quoted = quote::quote_bytes(bytes, quote::MAX_SNIPPET);
+    protocol(context, status, &text::concat(&[what, "\"", &quoted, "\""]))
+}
+
+fn not_json(context: &Context, status: u16, bytes: &[u8]) -> Error {
+    quoting(
+        context,
+        status,
+        "the server sent a piece that is not a JSON object: ",
+        bytes,
+    )
+}
+
+fn too_much(context: &Context, status: u16, limit: calls::TooMuch) -> Error {
+    protocol(
+        context,
+        status,
+        &text::concat(&["the server sent ", limit.0]),
+    )
+}

@@ -1,0 +1,256 @@
+//! The answer as it grows: chunks in, events out.
+//!
+//! Here are the rules of what a chunk means: which choice counts, what comes
+//! first inside a delta, which finish reason it is in the end, which account is
+//! the last. Nothing here knows how chunks are framed.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::calls::{Calls, TooMuch};
+use super::chunk::{self, Chunk, Delta};
+use super::think::Think;
+use crate::error::quote;
+use crate::text;
+use crate::types::{Cost, Event, FinishReason, Note, UsageSource};
+use crate::usage::Counts;
+
+/// Longest finish reason in the server's own word, in bytes.
+const MAX_REASON: usize = 64;
+
+/// How the good end came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// By `[DONE]`.
+    Done,
+    /// The body ended after the finish reason.
+    Body,
+    /// It was a whole answer, not a stream.
+    Whole,
+}
+
+/// What is known of one answer.
+pub(super) struct Answer {
+    cost: Option<Cost>,
+    /// `Start` was given; it is the first event.
+    pub started: bool,
+    /// The server's id of the answer.
+    id: String,
+    think: Think,
+    calls: Calls,
+    usage: Option<Counts>,
+    /// The last finish reason.
+    pub reason: Option<FinishReason>,
+    thought: bool,
+    said: bool,
+}
+
+impl Answer {
+    /// `reasoning`: the model is known to think.
+    pub(super) fn new(cost: Option<Cost>, reasoning: bool) -> Self {
+        Self {
+            cost,
+            started: false,
+            id: String::new(),
+            think: Think::new(reasoning),
+            calls: Calls::default(),
+            usage: None,
+            reason: None,
+            thought: false,
+            said: false,
+        }
+    }
+
+    /// Takes one chunk that is no error. `whole`: it is the whole answer, so
+    /// that the calls of its message are complete, and told apart by place.
+    pub(super) fn chunk(
+        &mut self,
+        chunk: Chunk<'_>,
+        whole: bool,
+        out: &mut Vec<Event>,
+    ) -> Result<(), TooMuch> {
+        if !self.started {
+            self.started = true;
+            self.id = chunk.id.0.unwrap_or_default().into_owned();
+            out.push(Event::Start {
+                id: self.id.clone(),
+                model: chunk.model.0.unwrap_or_default().into_owned(),
+            });
+        }
+        let mut counts = chunk.usage;
+        for (place, choice) in chunk.choices.into_iter().enumerate() {
+            if choice.index.unwrap_or(place as u64) != 0 {
+                continue;
+            }
+            counts = counts.or(choice.usage);
+            // The delta first: with `length` it holds the last piece.
+            if let Some(delta) = choice.delta {
+                self.delta(delta, whole, out)?;
+            }
+            if let Some(reason) = choice.finish_reason.0 {
+                self.reason = Some(match &*reason {
+                    "stop" => FinishReason::Stop,
+                    "length" => FinishReason::Length,
+                    "tool_calls" | "function_call" => FinishReason::ToolCalls,
+                    "content_filter" => FinishReason::ContentFilter,
+                    word => FinishReason::Other(quote::quote(word, MAX_REASON)),
+                });
+                self.let_go(out);
+                self.calls.end(&self.id, out);
+            }
+        }
+        if let Some(counts) = counts.filter(|counts| !counts.is_empty()) {
+            self.usage = Some(*counts);
+        }
+        Ok(())
+    }
+
+    /// What is new, in the order thinking, text, calls.
+    fn delta(
+        &mut self,
+        mut delta: Delta<'_>,
+        whole: bool,
+        out: &mut Vec<Event>,
+    ) -> Result<(), TooMuch> {
+        if let Some(thinking) = delta.thinking.take() {
+            self.think.stop(out);
+            self.thought = true;
+            out.push(Event::Reasoning(thinking.into_owned()));
+        }
+        let from = out.len();
+        if let Some(text) = delta.content.take() {
+            self.think.push(text, out);
+        }
+        if let Some(text) = delta.refusal.take() {
+            self.think.push(text, out);
+        }
+        self.observe(out.get(from..).unwrap_or_default());
+
+        let function = delta
+            .function_call
+            .take()
+            .filter(|_| delta.tool_calls.is_empty());
+        let legacy = function.map(|function| chunk::Call {
+            index: Some(0),
+            function: *function,
+            ..chunk::Call::default()
+        });
+        for (place, mut call) in delta.tool_calls.into_iter().chain(legacy).enumerate() {
+            self.let_go(out);
+            if whole {
+                call.index = Some(place as u64);
+            }
+            self.calls.piece(call, &self.id, out)?;
+            if whole {
+                self.calls.end(&self.id, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// The good end: account, notes, finish. `let_go` and the ends of the calls
+    /// stand here for calls that began after the finish reason.
+    pub(super) fn end(&mut self, end: End, out: &mut Vec<Event>) {
+        self.let_go(out);
+        self.calls.end(&self.id, out);
+        let had_usage = self.account(UsageSource::Final, out);
+        let reason = match self.reason.take() {
+            // A named tool choice ends with `stop`.
+            Some(FinishReason::Stop) | None if !self.calls.is_empty() => FinishReason::ToolCalls,
+            Some(reason) => reason,
+            None => FinishReason::Other("unknown".to_owned()),
+        };
+        self.notes(end, had_usage, &reason, out);
+        out.push(Event::Finish(reason));
+    }
+
+    /// The bad end: nothing that came is lost.
+    pub(super) fn break_off(&mut self, out: &mut Vec<Event>) {
+        self.let_go(out);
+        self.account(UsageSource::Interim, out);
+    }
+
+    fn account(&mut self, source: UsageSource, out: &mut Vec<Event>) -> bool {
+        let usage = self.usage.take();
+        let event = usage.map(|counts| Event::Usage(counts.account(self.cost.as_ref(), source)));
+        out.extend(event);
+        usage.is_some()
+    }
+
+    fn notes(&self, end: End, had_usage: bool, reason: &FinishReason, out: &mut Vec<Event>) {
+        let mut note =
+            |code: &str, message: String| out.push(Event::Note(Note::new(code, message)));
+        if !had_usage {
+            note(
+                "no-usage",
+                "the server sent no usage: the tokens of this answer are not known".to_owned(),
+            );
+        }
+        if end == End::Body {
+            note(
+                "no-done",
+                "the stream ended after its finish reason, but without [DONE]".to_owned(),
+            );
+        }
+        if !self.calls.invalid.is_empty() {
+            let mut names = String::new();
+            for name in &self.calls.invalid {
+                names.push_str(if names.is_empty() { "" } else { ", " });
+                names.push_str(name);
+            }
+            let names = quote::quote(&names, quote::MAX_SNIPPET);
+            note(
+                "invalid-tool-arguments",
+                match reason {
+                    FinishReason::Length => {
+                        text::concat(&["the length limit cut the arguments of: ", &names])
+                    }
+                    _ => {
+                        text::concat(&["the model wrote arguments that are not JSON for: ", &names])
+                    }
+                },
+            );
+        }
+        if *reason == FinishReason::ToolCalls && self.calls.is_empty() {
+            note(
+                "tool-calls-missing",
+                "the server says that the model called a tool, and sent no call: the call may stand in the text or in the reasoning; check the server's tool parser".to_owned(),
+            );
+        }
+        if self.thought && !self.said && self.calls.is_empty() {
+            note(
+                "reasoning-only",
+                match reason {
+                    FinishReason::Length => "the answer reached its length limit inside the thinking; allow more tokens, or limit the thinking",
+                    _ => "the whole answer came as reasoning: the model never closed its thinking, or it did not think and the server's reasoning parser took the answer for thinking; turn thinking off for this request (chat_template_kwargs.enable_thinking=false), or run the server with the reasoning parser that fits the model",
+                }
+                .to_owned(),
+            );
+        }
+        if self.calls.late {
+            note(
+                "late-tool-arguments",
+                "the server sent arguments after the finish reason; they are left out".to_owned(),
+            );
+        }
+    }
+
+    /// Gives out what may have been the beginning of a tag.
+    fn let_go(&mut self, out: &mut Vec<Event>) {
+        let from = out.len();
+        self.think.flush(out);
+        self.observe(out.get(from..).unwrap_or_default());
+    }
+
+    fn observe(&mut self, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::Reasoning(_) => self.thought = true,
+                // A line break between thinking and nothing is no answer.
+                Event::Text(text) => self.said |= !text.trim_ascii().is_empty(),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! One chunk of an answer: JSON text in, the fields that matter out.
+//!
+//! The text is parsed once, into borrowed strings; nothing is allocated but
+//! what has escapes in it. Servers and proxies differ in everything that does
+//! not matter, so the reading is forgiving: null is absent, a value of another
+//! type is absent, the last of two equal names counts, unknown names are passed
+//! over. Only text that is no JSON at all is an error.
+//!
+//! A quarter of the time went into moving these structs while they were large,
+//! so what few chunks have is boxed.
+//!
+//! A whole answer (`chat.completion`) has the same fields with `message` in the
+//! place of `delta`, and is read here too.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::json::{Malformed, Reader};
+use crate::number::parse_hex;
+use crate::text;
+use crate::usage::Counts;
+
+mod lenient;
+
+use lenient::{List, Text, count, present, raw_text, string};
+
+/// The chunk.
+#[derive(Default)]
+pub(super) struct Chunk<'a> {
+    pub id: Text<'a>,
+    pub model: Text<'a>,
+    pub choices: List<Choice<'a>>,
+    pub usage: Option<Box<Counts>>,
+    /// It is an error, not a piece of an answer.
+    pub is_error: bool,
+}
+
+/// One of the answers that were asked for.
+#[derive(Default)]
+pub(super) struct Choice<'a> {
+    pub index: Option<u64>,
+    /// The delta, or the message of a whole answer.
+    pub delta: Option<Delta<'a>>,
+    pub finish_reason: Text<'a>,
+    pub usage: Option<Box<Counts>>,
+}
+
+/// What is new in a choice.
+#[derive(Default)]
+pub(super) struct Delta<'a> {
+    pub content: Text<'a>,
+    pub refusal: Text<'a>,
+    /// The thinking: one of the fields in [`THINKING`].
+    pub thinking: Text<'a>,
+    /// The place in [`THINKING`] that it came from.
+    thinking_from: usize,
+    pub tool_calls: Vec<Call<'a>>,
+    /// The form that `tool_calls` replaced in 2023.
+    pub function_call: Option<Box<Function<'a>>>,
+}
+
+/// Where thinking may stand, the best place first. vLLM 0.11.2 to 0.14 fill two
+/// of them with the same text, so only one counts.
+const THINKING: [&str; 3] = ["reasoning", "reasoning_content", "reasoning_text"];
+
+/// A piece of a tool call.
+#[derive(Default)]
+pub(super) struct Call<'a> {
+    pub index: Option<u64>,
+    pub id: Text<'a>,
+    pub function: Function<'a>,
+}
+
+/// The function of a call.
+#[derive(Default)]
+pub(super) struct Function<'a> {
+    pub name: Text<'a>,
+    pub arguments: Text<'a>,
+}
+
+/// Parses a chunk. `Err`: the text is not JSON, or not an object.
+pub(super) fn parse(text: &str) -> Result<Chunk<'_>, Malformed> {
+    let mut json = Reader::new(text);
+    if !json.object()? {
+        return Err(json.malformed("an object was expected"));
+    }
+    let mut chunk = Chunk::default();
+    while let Some(name) = json.name()? {
+        chunk.read(&name, &mut json)?;
+    }
+    json.end()?;
+    Ok(chunk)
+}
+
+/// The text with every lone half of a surrogate pair (`\ud83d` without its
+/// partner) turned into the escape of U+FFFD; `None` when there is none.
+/// Some encoders write them, and no string can hold them.
+pub(super) fn mend_surrogates(text: &str) -> Option<String> {
+    let unit = |at: usize| -> Option<u32> {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        parse_hex(digits)
+    };
+    let bytes = text.as_bytes();
+    let mut mended = String::new();
+    let (mut at, mut copied) = (0, 0);
+    while let Some(step) = memchr::memchr(b'\\', bytes.get(at..).unwrap_or_default()) {
+        at += step;
+        match unit(at) {
+            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
+            Some(0xD800..=0xDFFF) => {
+                mended.push_str(text::between(text, copied, at));
+                mended.push_str("\\ufffd");
+                at += 6;
+                copied = at;
+            }
+            // Past the backslash and what it escapes: both are ASCII, or the
+            // text is no JSON and only has to survive this.
+            _ => at = (at + 2).min(bytes.len()),
+        }
+    }
+    if copied == 0 {
+        return None;
+    }
+    mended.push_str(text::from(text, copied));
+    Some(mended)
+}
+
+impl<'a> Chunk<'a> {
+    /// Takes the value of `name`.
+    fn read(&mut self, name: &str, json: &mut Reader<'a>) -> Result<(), Malformed> {
+        match name {
+            "id" => self.id = string(json)?,
+            "model" => self.model = string(json)?,
+            "choices" => {
+                self.choices = List::default();
+                if json.array()? {
+                    while json.item()? {
+                        choice(json, &mut self.choices)?;
+                    }
+                }
+            }
+            "usage" => self.usage = counts(json)?,
+            "error" => self.is_error |= present(json)?,
+            "object" => self.is_error |= string(json)?.is("error"),
+            _ => json.skip()?,
+        }
+        Ok(())
+    }
+}
+
+fn choice<'a>(json: &mut Reader<'a>, choices: &mut List<Choice<'a>>) -> Result<(), Malformed> {
+    let mut choice = Choice::default();
+    if !json.object()? {
+        return Ok(());
+    }
+    while let Some(name) = json.name()? {
+        match &*name {
+            "index" => choice.index = count(json)?,
+            "delta" | "message" => delta(json, &mut choice.delta)?,
+            "finish_reason" => choice.finish_reason = string(json)?,
+            "usage" => choice.usage = counts(json)?,
+            _ => json.skip()?,
+        }
+    }
+    choices.push(choice);
+    Ok(())
+}
+
+fn delta<'a>(json: &mut Reader<'a>, found: &mut Option<Delta<'a>>) -> Result<(), Malformed> {
+    if !json.object()? {
+        return Ok(());
+    }
+    let delta = found.insert(Delta::default());
+    while let Some(name) = json.name()? {
+        match &*name {
+            "content" => delta.content = string(json)?,
+            "refusal" => delta.refusal = string(json)?,
+            "tool_calls" => {
+                delta.tool_calls.clear();
+                if json.array()? {
+                    while json.item()? {
+                        call(json, &mut delta.tool_calls)?;
+                    }
+                }
+            }
+            "function_call" => delta.function_call = function(json)?.map(Box::new),
+            name => {
+                let Some(from) = THINKING.iter().position(|known| *known == name) else {
+                    json.skip()?;
+                    continue;
+                };
+                let found = string(json)?;
+                if found.0.is_some() && (delta.thinking.0.is_none() || from <= delta.thinking_from)
+                {
+                    delta.thinking = found;
+                    delta.thinking_from = from;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn call<'a>(json: &mut Reader<'a>, calls: &mut Vec<Call<'a>>) -> Result<(), Malformed> {
+    let mut call = Call::default();
+    if !json.object()? {
+        return Ok(());
+    }
+    while let Some(name) = json.name()? {
+        match &*name {
+            "index" => call.index = count(json)?,
+            "id" => call.id = string(json)?,
+            "function" => call.function = function(json)?.unwrap_or_default(),
+            _ => json.skip()?,
+        }
+    }
+    calls.push(call);
+    Ok(())
+}
+
+fn function<'a>(json: &mut Reader<'a>) -> Result<Option<Function<'a>>, Malformed> {
+    let mut function = Function::default();
+    if !json.object()? {
+        return Ok(None);
+    }
+    while let Some(name) = json.name()? {
+        match &*name {
+            "name" => function.name = string(json)?,
+            "arguments" => function.arguments = raw_text(json)?,
+            _ => json.skip()?,
+        }
+    }
+    Ok(Some(function))
+}
+
+fn counts(json: &mut Reader<'_>) -> Result<Option<Box<Counts>>, Malformed> {
+    if !json.object()? {
+        return Ok(None);
+    }
+    let mut counts = Box::new(Counts::default());
+    while let Some(name) = json.name()? {
+        match &*name {
+            "prompt_tokens" => counts.prompt = count(json)?,
+            "completion_tokens" => counts.completion = count(json)?,
+            "total_tokens" => counts.total = count(json)?,
+            // The names inside the details are unique over both of them.
+            "prompt_tokens_details" | "completion_tokens_details" => details(json, &mut counts)?,
+            _ => json.skip()?,
+        }
+    }
+    Ok(Some(counts))
+}
+
+/// `prompt_tokens_details` and `completion_tokens_details`.
+fn details(json: &mut Reader<'_>, counts: &mut Counts) -> Result<(), Malformed> {
+    let (mut cached, mut created, mut written, mut reasoning) = (None, None, None, None);
+    if !json.object()? {
+        return Ok(());
+    }
+    while let Some(name) = json.name()? {
+        let field = match &*name {
+            "cached_tokens" => &mut cached,
+            "created_cache_tokens" => &mut created,
+            "cache_write_tokens" => &mut written,
+            "reasoning_tokens" => &mut reasoning,
+            _ => {
+                json.skip()?;
+                continue;
+            }
+        };
+        *field = count(json)?;
+    }
+    counts.cached = cached.or(counts.cached);
+    counts.written = created.or(written).or(counts.written);
+    counts.reasoning = reasoning.or(counts.reasoning);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! Values that are read as what they should be, and are absent otherwise.
+//!
+//! An answer must not be lost over a null, a number in the place of a string,
+//! or a name that comes twice, so every value is asked what it is, and what
+//! does not fit is passed over.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::json::{Kind, Malformed, Reader};
+use crate::number;
+
+/// A string that is not empty, or nothing.
+#[derive(Default)]
+pub(in crate::decoder) struct Text<'a>(pub Option<Cow<'a, str>>);
+
+/// Some values. The first is kept without an allocation, because hardly any
+/// array has a second.
+pub(in crate::decoder) struct List<T> {
+    pub first: Option<T>,
+    pub rest: Vec<T>,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self {
+            first: None,
+            rest: Vec::new(),
+        }
+    }
+}
+
+impl<T> List<T> {
+    pub(super) fn push(&mut self, value: T) {
+        match self.first {
+            None => self.first = Some(value),
+            Some(_) => self.rest.push(value),
+        }
+    }
+
+    /// All of them, in order.
+    pub(in crate::decoder) fn into_iter(self) -> impl Iterator<Item = T> {
+        self.first.into_iter().chain(self.rest)
+    }
+
+    /// There is none.
+    pub(in crate::decoder) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+}
+
+impl<'a> Text<'a> {
+    fn of(text: Cow<'a, str>) -> Self {
+        Self((!text.is_empty()).then_some(text))
+    }
+
+    /// Takes the text out.
+    pub(in crate::decoder) fn take(&mut self) -> Option<Cow<'a, str>> {
+        self.0.take()
+    }
+
+    /// Whether it is exactly `word`.
+    pub(in crate::decoder) fn is(&self, word: &str) -> bool {
+        self.0.as_deref() == Some(word)
+    }
+}
+
+/// A string. An array is the text of its parts.
+pub(super) fn string<'a>(json: &mut Reader<'a>) -> Result<Text<'a>, Malformed> {
+    match json.kind()? {
+        Kind::String => Ok(Text::of(json.string()?)),
+        Kind::Array => parts(json),
+        _ => {
+            json.skip()?;
+            Ok(Text(None))
+        }
+    }
+}
+
+/// The texts of `[{"text": …}, …]`, joined. A part's text is a string or, again,
+/// parts: what is nested is passed over.
+#[cold]
+fn parts<'a>(json: &mut Reader<'a>) -> Result<Text<'a>, Malformed> {
+    let mut joined = String::new();
+    json.array()?;
+    while json.item()? {
+        if !json.object()? {
+            continue;
+        }
+        let mut part = None;
+        while let Some(name) = json.name()? {
+            let is_text = name == "text";
+            if is_text && json.kind()? == Kind::String {
+                part = Some(json.string()?);
+                continue;
+            }
+            json.skip()?;
+            if is_text {
+                part = None;
+            }
+        }
+        joined.push_str(part.as_deref().unwrap_or_default());
+    }
+    Ok(Text::of(Cow::Owned(joined)))
+}
+
+/// A string, or an object as its JSON text. Arguments come so from servers that
+/// do not write them as a string.
+pub(super) fn raw_text<'a>(json: &mut Reader<'a>) -> Result<Text<'a>, Malformed> {
+    match json.kind()? {
+        Kind::String => Ok(Text::of(json.string()?)),
+        Kind::Object => Ok(Text::of(Cow::Borrowed(json.value()?))),
+        _ => {
+            json.skip()?;
+            Ok(Text(None))
+        }
+    }
+}
+
+/// A number that counts something: not negative, fractions dropped, at most
+/// `u64::MAX`.
+pub(super) fn count(json: &mut Reader<'_>) -> Result<Option<u64>, Malformed> {
+    let kind = json.kind()?;
+    let text = json.value()?;
+    if kind != Kind::Number {
+        return Ok(None);
+    }
+    if let Some(count) = number::parse_integer(text) {
+        return Ok(Some(count));
+    }
+    let count = number::parse(text).filter(|number| *number >= 0.0);
+    // `as` saturates.
+    Ok(count.map(|number| number as u64))
+}
+
+/// Whether there is anything: not null, false, zero or empty.
+pub(super) fn present(json: &mut Reader<'_>) -> Result<bool, Malformed> {
+    let kind = json.kind()?;
+    let text = json.value()?;
+    Ok(match kind {
+        Kind::Null => false,
+        Kind::Bool => text == "true",
+        Kind::Number => number::parse(text) != Some(0.0),
+        Kind::String => text != "\"\"",
+        Kind::Array | Kind::Object => {
+            let inner = text.get(1..text.len() - 1).unwrap_or_default();
+            !inner.trim_ascii().is_empty()
+        }
+    })
+}

@@ -1,0 +1,437 @@
+use super::*;
+use crate::types::FinishReason;
+
+mod broken;
+mod properties;
+mod whole;
+
+pub(super) fn context() -> Context {
+    Context {
+        method: "POST",
+        url: "http://127.0.0.1:8000/v1/chat/completions".to_owned(),
+        model: Some("tiny".to_owned()),
+        base_has_v1: true,
+    }
+}
+
+pub(super) fn decoder(reasoning: bool) -> Decoder {
+    Decoder::new(Options {
+        context: context(),
+        cost: None,
+        reasoning,
+    })
+}
+
+pub(super) fn content_type(value: &str) -> Vec<(String, Vec<u8>)> {
+    vec![("Content-Type".to_owned(), value.as_bytes().to_vec())]
+}
+
+/// Feeds `pieces` of a body with this head and ends it cleanly.
+pub(super) fn run<'a>(
+    mut decoder: Decoder,
+    status: u16,
+    kind: &str,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<Event>, Result<(), Error>) {
+    decoder.head(status, &content_type(kind));
+    let mut out = Vec::new();
+    for piece in pieces {
+        if let Err(error) = decoder.feed(piece, &mut out) {
+            assert!(decoder.is_done());
+            return (out, Err(error));
+        }
+        if decoder.is_done() {
+            return (out, Ok(()));
+        }
+    }
+    let outcome = decoder.finish(&mut out);
+    assert!(decoder.is_done());
+    (out, outcome)
+}
+
+/// A stream of these data, decoded whole.
+pub(super) fn stream(reasoning: bool, data: &[&str]) -> (Vec<Event>, Result<(), Error>) {
+    let body: String = data
+        .iter()
+        .map(|data| format!("data: {data}\n\n"))
+        .collect();
+    run(
+        decoder(reasoning),
+        200,
+        "text/event-stream",
+        [body.as_bytes()],
+    )
+}
+
+/// A chunk with this delta and finish reason (JSON both).
+pub(super) fn chunk(delta: &str, reason: &str) -> String {
+    format!(
+        r#"{{"id":"c","model":"m","choices":[{{"index":0,"delta":{delta},"finish_reason":{reason}}}]}}"#
+    )
+}
+
+/// Events in a short form that tables can hold.
+pub(super) fn short(events: &[Event]) -> Vec<String> {
+    let one = |event: &Event| match event {
+        Event::Start { id, model } => format!("start {id} {model}"),
+        Event::Text(text) => format!("text {text}"),
+        Event::Reasoning(text) => format!("think {text}"),
+        Event::ToolCallStart { index, id, name } => format!("call {index} {id} {name}"),
+        Event::ToolCallArguments { index, delta } => format!("args {index} {delta}"),
+        Event::ToolCallEnd {
+            index,
+            arguments,
+            valid,
+            ..
+        } => format!("end {index} {arguments} {valid}"),
+        Event::Usage(usage) => format!("usage {}+{} {:?}", usage.input, usage.output, usage.source),
+        Event::Note(note) => format!("note {}", note.code),
+        Event::Finish(reason) => format!("finish {reason:?}"),
+    };
+    events.iter().map(one).collect()
+}
+
+const USAGE: &str =
+    r#"{"id":"c","model":"m","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
+
+/// Decodes deltas with reasons, the usage and `[DONE]`; without the `start`
+/// and the `usage`, which every such answer has.
+fn answer(reasoning: bool, chunks: &[(&str, &str)]) -> Vec<String> {
+    let mut data: Vec<String> = chunks.iter().map(|(d, r)| chunk(d, r)).collect();
+    data.push(USAGE.to_owned());
+    data.push("[DONE]".to_owned());
+    let data: Vec<&str> = data.iter().map(String::as_str).collect();
+    let (events, outcome) = stream(reasoning, &data);
+    outcome.expect("a good end");
+    let mut lines = short(&events);
+    assert_eq!(lines.remove(0), "start c m");
+    let usage = lines.iter().position(|line| line == "usage 3+2 Final");
+    lines.remove(usage.expect("a usage"));
+    lines
+}
+
+#[test]
+fn an_answer_is_its_pieces_the_account_and_the_reason() {
+    for (chunks, expected) in [
+        (
+            vec![
+                (r#"{"role":"assistant","content":""}"#, "null"),
+                (r#"{"content":"He"}"#, "null"),
+                (r#"{"content":"y"}"#, "null"),
+                (r#"{}"#, r#""stop""#),
+            ],
+            vec!["text He", "text y", "finish Stop"],
+        ),
+        (
+            // The finish chunk holds the last piece.
+            vec![(r#"{"content":"cut"}"#, r#""length""#)],
+            vec!["text cut", "finish Length"],
+        ),
+        (
+            vec![
+                (r#"{"content":"b","reasoning":"a"}"#, "null"),
+                (r#"{"refusal":"no"}"#, r#""content_filter""#),
+            ],
+            vec!["think a", "text b", "text no", "finish ContentFilter"],
+        ),
+        (
+            vec![(r#"{"content":"x"}"#, r#""""#), ("null", r#""abort""#)],
+            vec!["text x", r#"finish Other("abort")"#],
+        ),
+        (
+            vec![(r#"{"content":[{"type":"text","text":"p"}]}"#, r#""stop""#)],
+            vec!["text p", "finish Stop"],
+        ),
+        (
+            // An empty answer is an answer.
+            vec![(r#"{"content":""}"#, r#""stop""#)],
+            vec!["finish Stop"],
+        ),
+        (
+            vec![
+                (r#"{"reasoning":"a","reasoning_content":"a"}"#, "null"),
+                (r#"{"content":"b"}"#, r#""stop""#),
+            ],
+            vec!["think a", "text b", "finish Stop"],
+        ),
+    ] {
+        assert_eq!(answer(false, &chunks), expected, "{chunks:?}");
+    }
+}
+
+#[test]
+fn calls_come_with_start_pieces_and_end() {
+    let first = r#"{"content":null,"tool_calls":[{"id":"t1","type":"function","index":0,"function":{"name":"f"}}]}"#;
+    let second = r#"{"tool_calls":[{"index":1,"id":"t2","function":{"name":"g","arguments":""}}]}"#;
+    for (chunks, expected) in [
+        (
+            vec![
+                (first, "null"),
+                (
+                    r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":"}}]}"#,
+                    "null",
+                ),
+                (second, "null"),
+                // Interleaved, and two in one delta.
+                (
+                    r#"{"tool_calls":[{"index":1,"function":{"arguments":"[1"}},{"index":0,"function":{"arguments":"1}"}}]}"#,
+                    "null",
+                ),
+                (
+                    r#"{"tool_calls":[{"index":1,"function":{"arguments":"]"}}]}"#,
+                    r#""tool_calls""#,
+                ),
+            ],
+            vec![
+                "call 0 t1 f",
+                "args 0 {\"a\":",
+                "call 1 t2 g",
+                "args 1 [1",
+                "args 0 1}",
+                "args 1 ]",
+                "end 0 {\"a\":1} true",
+                "end 1 [1] true",
+                "finish ToolCalls",
+            ],
+        ),
+        (
+            // A named choice ends with `stop`; no arguments are `{}`.
+            vec![(first, r#""stop""#)],
+            vec!["call 0 t1 f", "end 0 {} true", "finish ToolCalls"],
+        ),
+        (
+            vec![
+                (first, "null"),
+                (
+                    r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a"}}]}"#,
+                    r#""length""#,
+                ),
+            ],
+            vec![
+                "call 0 t1 f",
+                "args 0 {\"a",
+                "end 0 {\"a false",
+                "note invalid-tool-arguments",
+                "finish Length",
+            ],
+        ),
+        (
+            vec![(r#"{"content":"no call"}"#, r#""tool_calls""#)],
+            vec![
+                "text no call",
+                "note tool-calls-missing",
+                "finish ToolCalls",
+            ],
+        ),
+        (
+            vec![
+                (
+                    r#"{"function_call":{"name":"old","arguments":"{"}}"#,
+                    "null",
+                ),
+                (
+                    r#"{"function_call":{"arguments":"}"}}"#,
+                    r#""function_call""#,
+                ),
+            ],
+            vec![
+                "call 0 call_c_0 old",
+                "args 0 {",
+                "args 0 }",
+                "end 0 {} true",
+                "finish ToolCalls",
+            ],
+        ),
+        (
+            // After the finish reason: a new call is still one, a piece of an
+            // ended one is told of.
+            vec![
+                (first, r#""tool_calls""#),
+                (second, "null"),
+                (
+                    r#"{"tool_calls":[{"index":0,"function":{"arguments":"x"}}]}"#,
+                    "null",
+                ),
+            ],
+            vec![
+                "call 0 t1 f",
+                "end 0 {} true",
+                "call 1 t2 g",
+                "end 1 {} true",
+                "note late-tool-arguments",
+                "finish ToolCalls",
+            ],
+        ),
+    ] {
+        assert_eq!(answer(false, &chunks), expected, "{chunks:?}");
+    }
+}
+
+#[test]
+fn an_answer_of_reasoning_alone_is_told_with_its_cause() {
+    for (chunks, reason, cause) in [
+        (
+            vec![
+                (r#"{"reasoning":"all"}"#, "null"),
+                (r#"{"content":"\n\n"}"#, r#""stop""#),
+            ],
+            "finish Stop",
+            "reasoning parser",
+        ),
+        (
+            vec![(r#"{"reasoning":"all"}"#, r#""length""#)],
+            "finish Length",
+            "length limit",
+        ),
+    ] {
+        let lines = answer(false, &chunks);
+        assert!(
+            lines.ends_with(&["note reasoning-only".to_owned(), reason.to_owned()]),
+            "{lines:?}"
+        );
+        let data: Vec<String> = chunks.iter().map(|(d, r)| chunk(d, r)).collect();
+        let mut data: Vec<&str> = data.iter().map(String::as_str).collect();
+        data.push("[DONE]");
+        let (events, _) = stream(false, &data);
+        let told = events
+            .iter()
+            .any(|event| matches!(event, Event::Note(note) if note.message.contains(cause)));
+        assert!(told, "{events:?}");
+    }
+    let with_call = answer(
+        false,
+        &[(
+            r#"{"reasoning":"a","tool_calls":[{"index":0,"id":"i","function":{"name":"f"}}]}"#,
+            r#""tool_calls""#,
+        )],
+    );
+    assert!(!with_call.contains(&"note reasoning-only".to_owned()));
+}
+
+#[test]
+fn inline_thinking_is_split_off_only_where_it_is_expected() {
+    let chunks = [
+        (r#"{"content":"<thi"}"#, "null"),
+        (r#"{"content":"nk>a</think>"}"#, "null"),
+        (r#"{"content":"b"}"#, r#""stop""#),
+    ];
+    assert_eq!(answer(true, &chunks), ["think a", "text b", "finish Stop"]);
+    assert_eq!(
+        answer(false, &chunks),
+        ["text <thi", "text nk>a</think>", "text b", "finish Stop"]
+    );
+    // A server with a parser: its content is not searched.
+    let parsed = [
+        (r#"{"reasoning":"r"}"#, "null"),
+        (r#"{"content":"<think>b"}"#, r#""stop""#),
+    ];
+    assert_eq!(
+        answer(true, &parsed),
+        ["think r", "text <think>b", "finish Stop"]
+    );
+    // What was held back comes before the call and before the end.
+    let call = r#"{"content":"<","tool_calls":[{"index":0,"id":"i","function":{"name":"f"}}]}"#;
+    assert_eq!(
+        answer(true, &[(call, r#""tool_calls""#)]),
+        ["text <", "call 0 i f", "end 0 {} true", "finish ToolCalls"]
+    );
+    assert_eq!(
+        answer(true, &[(r#"{"content":"<think>a</th"}"#, r#""stop""#)]),
+        [
+            "think a",
+            "think </th",
+            "note reasoning-only",
+            "finish Stop"
+        ]
+    );
+}
+
+#[test]
+fn only_the_first_choice_is_read() {
+    let two = r#"{"id":"c","model":"m","choices":[{"index":1,"delta":{"content":"no"},"finish_reason":"length"},{"index":0,"delta":{"content":"yes"},"finish_reason":"stop"}]}"#;
+    let other = r#"{"id":"c","model":"m","choices":[{"index":1,"delta":{"content":"no","tool_calls":[{"index":0,"id":"x","function":{"name":"f"}}]}}]}"#;
+    let (events, outcome) = stream(false, &[other, two, USAGE, "[DONE]"]);
+    outcome.expect("a good end");
+    assert_eq!(
+        short(&events),
+        ["start c m", "text yes", "usage 3+2 Final", "finish Stop"]
+    );
+}
+
+#[test]
+fn the_last_usage_wins_wherever_it_stands() {
+    let in_chunk = r#"{"id":"c","model":"m","usage":{"prompt_tokens":1,"completion_tokens":1},"choices":[{"index":0,"delta":{"content":"x"}}]}"#;
+    let in_choice = r#"{"id":"c","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":9,"completion_tokens":8}}]}"#;
+    let null = r#"{"id":"c","model":"m","choices":[],"usage":null}"#;
+    let empty = r#"{"id":"c","model":"m","choices":[],"usage":{}}"#;
+    for (data, expected) in [
+        (vec![in_chunk, in_choice, null, empty], "usage 9+8 Final"),
+        (vec![in_choice, in_chunk], "usage 1+1 Final"),
+        (vec![in_chunk, in_choice, USAGE], "usage 3+2 Final"),
+        (vec![in_chunk, &chunk("{}", r#""stop""#)], "usage 1+1 Final"),
+    ] {
+        let (events, outcome) = stream(false, &[&data[..], &["[DONE]"]].concat());
+        outcome.expect("a good end");
+        let usages: Vec<String> = short(&events)
+            .into_iter()
+            .filter(|line| line.starts_with("usage"))
+            .collect();
+        assert_eq!(usages, [expected], "{data:?}");
+    }
+}
+
+#[test]
+fn no_usage_is_none_and_is_told() {
+    let (events, outcome) = stream(
+        false,
+        &[&chunk(r#"{"content":"x"}"#, r#""stop""#), "[DONE]"],
+    );
+    outcome.expect("a good end");
+    assert_eq!(
+        short(&events),
+        ["start c m", "text x", "note no-usage", "finish Stop"]
+    );
+}
+
+#[test]
+fn an_account_has_its_price() {
+    let cost = Cost {
+        input: 1.0,
+        output: 10.0,
+        ..Cost::default()
+    };
+    let priced = Decoder::new(Options {
+        context: context(),
+        cost: Some(cost),
+        reasoning: false,
+    });
+    let body = format!(
+        "data: {}\n\ndata: {USAGE}\n\ndata: [DONE]\n\n",
+        chunk("{}", r#""stop""#)
+    );
+    let (events, _) = run(priced, 200, "text/event-stream", [body.as_bytes()]);
+    let Some(Event::Usage(usage)) = events.iter().find(|event| matches!(event, Event::Usage(_)))
+    else {
+        panic!("{events:?}");
+    };
+    let total = usage.cost.expect("priced").total;
+    assert!((total - 0.000_023).abs() < 1e-12, "{total}");
+}
+
+#[test]
+fn nothing_follows_the_end() {
+    let body = format!(
+        "data: {}\n\ndata: [DONE]\n\ndata: {}\n\n",
+        chunk("{}", r#""stop""#),
+        chunk(r#"{"content":"x"}"#, "null")
+    );
+    let mut decoder = decoder(false);
+    let mut out = Vec::new();
+    decoder.feed(body.as_bytes(), &mut out).expect("a good end");
+    assert!(decoder.is_done());
+    assert_eq!(out.last(), Some(&Event::Finish(FinishReason::Stop)));
+    let length = out.len();
+    decoder.feed(b"data: {}\n\n", &mut out).expect("ignored");
+    decoder.finish(&mut out).expect("ended already");
+    assert_eq!(out.len(), length);
+}

@@ -1,0 +1,250 @@
+//! Answers that do not come to their good end.
+
+use super::*;
+
+fn failure(kind: TransportFailureKind) -> TransportFailure {
+    TransportFailure {
+        kind,
+        message: "reset by peer".to_owned(),
+    }
+}
+
+#[test]
+fn a_stream_without_a_finish_reason_is_interrupted() {
+    let text = chunk(r#"{"content":"x"}"#, "null");
+    for (data, given) in [(vec![], false), (vec![text.as_str()], true)] {
+        for done in [&[][..], &["[DONE]"]] {
+            let (events, outcome) = stream(false, &[&data[..], done].concat());
+            let error = outcome.expect_err("not complete");
+            assert_eq!(error.kind, ErrorKind::Interrupted);
+            assert_eq!(
+                (error.retryable, error.status, error.request_sent),
+                (!given, Some(200), true)
+            );
+            assert_eq!(!events.is_empty(), given);
+        }
+    }
+}
+
+#[test]
+fn an_end_without_done_is_good_after_a_finish_reason() {
+    let last = chunk(r#"{"content":"x"}"#, r#""stop""#);
+    let (events, outcome) = stream(false, &[&last]);
+    outcome.expect("a good end");
+    assert_eq!(
+        short(&events),
+        [
+            "start c m",
+            "text x",
+            "note no-usage",
+            "note no-done",
+            "finish Stop"
+        ]
+    );
+    // The empty line behind `[DONE]` is often forgotten.
+    for end in ["data: [DONE]\n", "data: [DONE]"] {
+        let body = format!("data: {last}\n\n{end}");
+        let (events, outcome) = run(decoder(false), 200, "text/event-stream", [body.as_bytes()]);
+        outcome.expect("a good end");
+        assert!(
+            !short(&events).contains(&"note no-done".to_owned()),
+            "{end:?}"
+        );
+    }
+}
+
+#[test]
+fn an_error_in_the_stream_is_typed_and_keeps_what_came() {
+    let text = r#"{"id":"c","model":"m","usage":{"prompt_tokens":3,"completion_tokens":1},"choices":[{"index":0,"delta":{"content":"x"}}]}"#;
+    let broken = r#"{"error": {"message": "EngineCore encountered an issue.", "type": "InternalServerError", "param": null, "code": 500}}"#;
+    let (events, outcome) = stream(false, &[text, broken, "[DONE]"]);
+    let error = outcome.expect_err("the engine died");
+    assert_eq!((error.kind, error.status), (ErrorKind::Server, Some(200)));
+    assert_eq!(error.code.as_deref(), Some("InternalServerError"));
+    assert!(error.retryable && error.request_sent);
+    assert_eq!(short(&events), ["start c m", "text x", "usage 3+1 Interim"]);
+
+    let (events, outcome) = stream(false, &[broken, "[DONE]"]);
+    assert_eq!(outcome.expect_err("at once").kind, ErrorKind::Server);
+    assert!(events.is_empty());
+}
+
+#[test]
+fn a_cut_keeps_what_came_and_says_whether_to_try_again() {
+    use TransportFailureKind::*;
+    let text = format!("data: {}\n\n", chunk(r#"{"content":"<thi"}"#, "null"));
+    let finish = format!("data: {}\n\n", chunk("{}", r#""stop""#));
+    for (body, cause, kind, retryable, expected) in [
+        ("", Closed, ErrorKind::Interrupted, true, vec![]),
+        ("", ReadTimeout, ErrorKind::Timeout, true, vec![]),
+        ("", Denied, ErrorKind::Interrupted, false, vec![]),
+        (
+            ": ping\n\ndata: {\"id\"",
+            Protocol,
+            ErrorKind::Interrupted,
+            true,
+            vec![],
+        ),
+        (
+            &text,
+            Closed,
+            ErrorKind::Interrupted,
+            false,
+            vec!["start c m", "text <thi"],
+        ),
+        (
+            &text,
+            ReadTimeout,
+            ErrorKind::Timeout,
+            false,
+            vec!["start c m", "text <thi"],
+        ),
+        (
+            &finish,
+            Closed,
+            ErrorKind::Interrupted,
+            false,
+            vec!["start c m"],
+        ),
+        ("{\"id\":", Closed, ErrorKind::Interrupted, true, vec![]),
+    ] {
+        let mut decoder = decoder(true);
+        decoder.head(200, &content_type("text/event-stream"));
+        let mut out = Vec::new();
+        decoder.feed(body.as_bytes(), &mut out).expect("not yet");
+        let error = decoder.fail(&failure(cause), &mut out);
+        assert_eq!(
+            (error.kind, error.retryable),
+            (kind, retryable),
+            "{body} {cause:?}"
+        );
+        assert!(error.request_sent && error.message.ends_with("reset by peer"));
+        assert_eq!(short(&out), expected, "{body} {cause:?}");
+        assert!(decoder.is_done());
+    }
+}
+
+#[test]
+fn an_error_status_is_typed_however_its_body_ends() {
+    let body =
+        br#"{"error":{"message":"The model `x` does not exist.","param":"model","code":404}}"#;
+    for size in [1, body.len()] {
+        let (events, outcome) = run(decoder(false), 404, "application/json", body.chunks(size));
+        assert_eq!(outcome.expect_err("404").kind, ErrorKind::ModelNotFound);
+        assert!(events.is_empty());
+    }
+    let mut decoder = decoder(false);
+    decoder.head(429, &[("retry-after".to_owned(), b"3".to_vec())]);
+    let mut out = Vec::new();
+    decoder.feed(b"{\"err", &mut out).expect("collected");
+    let error = decoder.fail(&failure(TransportFailureKind::Closed), &mut out);
+    assert_eq!(
+        (error.kind, error.retry_after_ms),
+        (ErrorKind::RateLimited, Some(3000))
+    );
+}
+
+#[test]
+fn a_flood_behind_an_error_status_is_passed_over() {
+    let mut decoder = decoder(false);
+    decoder.head(500, &[]);
+    let mut out = Vec::new();
+    for _ in 0..100 {
+        decoder.feed(&[b'x'; 4096], &mut out).expect("collected");
+    }
+    let Body::Refusal(body) = &decoder.body else {
+        panic!("not a refusal")
+    };
+    assert_eq!(body.len(), MAX_ERROR_BYTES);
+    let error = decoder.finish(&mut out).expect_err("500");
+    assert!(error.message.len() < 5000);
+}
+
+#[test]
+fn what_is_no_answer_is_a_protocol_error_that_quotes_it() {
+    for (kind, body, words) in [
+        (
+            "text/html",
+            "<html><head><title>Sign in</title></head>",
+            "\"Sign in\"",
+        ),
+        ("", "<!doctype html><title>Proxy</title>", "\"Proxy\""),
+        (
+            "text/html; charset=utf-8",
+            "no title here",
+            "\"no title here\"",
+        ),
+        (
+            "text/plain",
+            "upstream\x1b[2J down",
+            "\"upstream\u{fffd}[2J down\"",
+        ),
+        ("text/event-stream", "data: nonsense\n\n", "\"nonsense\""),
+        ("text/event-stream", "data: [1]\n\n", "\"[1]\""),
+        ("text/event-stream", "data: {\"a\":}\n\n", "\"{\"a\":}\""),
+    ] {
+        for size in [1, body.len()] {
+            let (events, outcome) = run(decoder(false), 200, kind, body.as_bytes().chunks(size));
+            let error = outcome.expect_err(body);
+            assert_eq!(
+                (&error.kind, error.retryable),
+                (&ErrorKind::Protocol, false),
+                "{body}"
+            );
+            assert!(error.message.contains(words), "{}", error.message);
+            assert!(events.is_empty());
+        }
+    }
+    let long = format!("data: {}\n\n", "é".repeat(4000));
+    let (_, outcome) = run(decoder(false), 200, "text/event-stream", [long.as_bytes()]);
+    assert!(outcome.expect_err("no JSON").message.len() < 400);
+}
+
+#[test]
+fn bytes_that_are_no_utf8_become_replacement_characters() {
+    let body = b"data: {\"choices\":[{\"delta\":{\"content\":\"a\xff\xe2\x82b\\ud83d\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let (events, outcome) = run(decoder(false), 200, "text/event-stream", [&body[..]]);
+    outcome.expect("a good end");
+    assert_eq!(
+        events[1],
+        Event::Text("a\u{fffd}\u{fffd}b\u{fffd}".to_owned())
+    );
+}
+
+#[test]
+fn keep_alives_are_no_events() {
+    let last = chunk(r#"{"content":"x"}"#, r#""stop""#);
+    let body = format!(": keep-alive\n\ndata:\n\ndata: {last}\n\n: keep-alive\n\ndata: [DONE]\n\n");
+    let (events, outcome) = run(decoder(false), 200, "text/event-stream", [body.as_bytes()]);
+    outcome.expect("a good end");
+    assert_eq!(
+        short(&events),
+        ["start c m", "text x", "note no-usage", "finish Stop"]
+    );
+}
+
+#[test]
+fn an_event_over_the_limit_is_a_protocol_error() {
+    let mut decoder = decoder(false);
+    decoder.head(200, &content_type("text/event-stream"));
+    let mut out = Vec::new();
+    decoder.feed(b"data: {", &mut out).expect("begun");
+    let piece = vec![b' '; 1 << 20];
+    let error = (0..10).find_map(|_| decoder.feed(&piece, &mut out).err());
+    assert_eq!(error.expect("refused").kind, ErrorKind::Protocol);
+}
+
+#[test]
+fn an_exchange_without_a_head_has_no_status() {
+    let mut out = Vec::new();
+    let error = decoder(false).fail(&failure(TransportFailureKind::Unreachable), &mut out);
+    assert_eq!((error.kind, error.status), (ErrorKind::Unreachable, None));
+    assert!(!error.request_sent && error.retryable);
+    let error = decoder(false).finish(&mut out).expect_err("no answer");
+    assert_eq!((error.kind, error.status), (ErrorKind::Interrupted, None));
+    let mut headless = decoder(false);
+    let error = headless
+        .feed(b"data: x\n\n", &mut out)
+        .expect_err("no JSON");
+    assert_eq!((error.kind, error.status), (ErrorKind::Protocol, Some(200)));
+}
