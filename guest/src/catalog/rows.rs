@@ -1,0 +1,143 @@
+//! The server's list, row by row.
+//!
+//! One row that makes no sense never costs the others: each is read on its own,
+//! from its own text.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::config::{DEFAULT_CONTEXT_WINDOW, DEFAULT_MAX_TOKENS};
+use crate::families::traits;
+use crate::raw_json::{Fields, Raw};
+use crate::types::{Cost, Modality, Model, ModelSource};
+
+/// Where servers write the size of the context: vLLM the first, others the
+/// rest (OpenClaw reads the same ones).
+const CONTEXT_FIELDS: [&str; 4] = [
+    "max_model_len",
+    "context_length",
+    "context_window",
+    "context_size",
+];
+
+/// The models of an answer, in its order, and how many rows have no id. The
+/// error says what the body is instead.
+pub(super) fn models(body: &str) -> Result<(Vec<Model>, usize), &'static str> {
+    let text = body.strip_prefix('\u{feff}').unwrap_or(body);
+    let value = Raw::parse(text).map_err(|_| "something that is not JSON")?;
+    let list = value.as_object().and_then(|object| object.get("data"));
+    let Some(list) = list.and_then(Raw::as_array) else {
+        return Err("JSON that has no array `data`");
+    };
+    let listed = list.len();
+    let rows: Vec<Row<'_>> = list
+        .into_iter()
+        .filter_map(|row| {
+            let fields = row.as_object()?;
+            Some((text_of(&fields, "id")?, fields))
+        })
+        .collect();
+    let skipped = listed - rows.len();
+    let by_id = ById::new(&rows);
+    let mut models = Vec::new();
+    for (place, (id, fields)) in rows.iter().enumerate() {
+        if by_id.first(&rows, id) != Some(place) {
+            continue;
+        }
+        let parent = text_of(fields, "parent");
+        let inherited = parent.as_deref().and_then(|id| {
+            let (_, fields) = rows.get(by_id.first(&rows, id)?)?;
+            window(fields)
+        });
+        let context_window = window(fields)
+            .or(inherited)
+            .unwrap_or(DEFAULT_CONTEXT_WINDOW);
+        let (named, root) = (traits(id), text_of(fields, "root"));
+        // A model served under another name still says what it was loaded from.
+        let by_root = traits(root.as_deref().unwrap_or(""));
+        let mut input = vec![Modality::Text];
+        if named.vision || by_root.vision {
+            input.push(Modality::Image);
+        }
+        models.push(Model {
+            id: id.clone(),
+            name: id.clone(),
+            reasoning: named.reasoning || by_root.reasoning,
+            input,
+            cost: Cost::default(),
+            context_window,
+            max_tokens: DEFAULT_MAX_TOKENS.min(context_window),
+            parent,
+            source: ModelSource::Discovered,
+        });
+    }
+    Ok((models, skipped))
+}
+
+/// A row's id, and all of its fields.
+type Row<'a> = (String, Fields<'a>);
+
+/// Where an id stands first. A hash table of places, at most half full, for a
+/// list may be long; std's would cost more than the rest of this file.
+struct ById {
+    /// One more than the place; 0: free.
+    slots: Vec<u32>,
+}
+
+impl ById {
+    fn new(rows: &[Row<'_>]) -> Self {
+        let mut index = Self {
+            slots: vec![0; (rows.len() * 2).next_power_of_two()],
+        };
+        for (place, (id, _)) in rows.iter().enumerate() {
+            let slot = index.slot(rows, id);
+            if let Some(free @ 0) = index.slots.get_mut(slot) {
+                *free = place as u32 + 1;
+            }
+        }
+        index
+    }
+
+    fn first(&self, rows: &[Row<'_>], id: &str) -> Option<usize> {
+        let found = *self.slots.get(self.slot(rows, id))?;
+        (found as usize).checked_sub(1)
+    }
+
+    /// The slot that holds `id`, or the free one where it belongs.
+    fn slot(&self, rows: &[Row<'_>], id: &str) -> usize {
+        // FNV-1a.
+        let hash = id.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        while let Some(taken @ 1..) = self.slots.get(slot).copied() {
+            if rows
+                .get(taken as usize - 1)
+                .is_some_and(|(other, _)| other == id)
+            {
+                break;
+            }
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+}
+
+/// A string that is not blank, trimmed.
+fn text_of(fields: &Fields<'_>, name: &str) -> Option<String> {
+    let text = fields.get(name)?.as_string()?;
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The first positive number, cut to whole tokens.
+fn window(fields: &Fields<'_>) -> Option<u32> {
+    CONTEXT_FIELDS.iter().find_map(|name| {
+        let tokens = fields.get(name)?.as_f64()?;
+        // A cast of a float saturates.
+        (tokens >= 1.0).then_some(tokens as u32)
+    })
+}
