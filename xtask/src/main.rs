@@ -1,0 +1,153 @@
+//! The project's chores, `cargo xtask <task>`: what other projects keep in shell scripts, on every system that has
+//! cargo and nothing else.
+
+#[path = "../../host/build/component.rs"]
+mod component;
+mod setup;
+mod steps;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow, bail, ensure};
+
+use steps::{cargo, run};
+
+const USAGE: &str = "\
+usage: cargo xtask TASK [ARGUMENTS]
+
+  setup             get what a bare toolchain lacks (the wasm target); quick when nothing is missing
+  demo [ARGS]       mock server, discovery, a streamed chat, usage: the whole path, with no configuration
+  test [ARGS]       every test; ARGS go to `cargo test --workspace`
+  lint              formatting, clippy for host and guest, rustdoc, all with warnings denied
+  build-component   the guest alone, as target/component/vllm-provider.wasm
+  ci                setup, lint and test
+";
+
+/// The largest size of the component in bytes: 200 KB, what is compiled and kept per plugin.
+const SIZE_LIMIT: u64 = 204_800;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    let result = match task.as_deref() {
+        Some("setup") => no_arguments(&rest).and_then(|()| setup::run()),
+        Some("demo") => demo(&rest),
+        Some("test") => test(&rest),
+        Some("lint") => no_arguments(&rest).and_then(|()| lint()),
+        Some("build-component") => no_arguments(&rest).and_then(|()| build_component()),
+        Some("ci") => no_arguments(&rest)
+            .and_then(|()| lint())
+            .and_then(|()| test(&[])),
+        Some("help" | "-h" | "--help") => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        other => {
+            eprint!("unknown task {:?}\n\n{USAGE}", other.unwrap_or_default());
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn no_arguments(rest: &[String]) -> Result<()> {
+    ensure!(
+        rest.is_empty(),
+        "this task takes no arguments, got {}",
+        rest.join(" ")
+    );
+    Ok(())
+}
+
+fn demo(rest: &[String]) -> Result<()> {
+    setup::run()?;
+    let mut command = cargo(&["run", "--package", "provider-host", "--", "demo"]);
+    run("demo", command.args(rest))
+}
+
+fn test(rest: &[String]) -> Result<()> {
+    setup::run()?;
+    run(
+        "build tests",
+        cargo(&["test", "--workspace", "--no-run"]).args(before_dashes(rest)),
+    )?;
+    run("run tests", cargo(&["test", "--workspace"]).args(rest))
+}
+
+/// What is for cargo and not for the test programs.
+fn before_dashes(rest: &[String]) -> impl Iterator<Item = &String> {
+    rest.iter().take_while(|argument| *argument != "--")
+}
+
+fn lint() -> Result<()> {
+    setup::run()?;
+    run("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
+    run(
+        "clippy",
+        &mut cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    )?;
+    let guest = [
+        "clippy",
+        "--package",
+        "vllm-provider",
+        "--target",
+        component::TARGET,
+        "--",
+        "-D",
+        "warnings",
+    ];
+    run("clippy for the component", &mut cargo(&guest))?;
+    let mut docs = cargo(&[
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ]);
+    run("documentation", docs.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn build_component() -> Result<()> {
+    setup::run()?;
+    let path = component::build(&steps::workspace()).map_err(|reason| anyhow!(reason))?;
+    let size = std::fs::metadata(&path)?.len();
+    println!("{} ({size} bytes)", path.display());
+    if size > SIZE_LIMIT {
+        bail!(
+            "the component has {size} bytes, {} more than the {SIZE_LIMIT} allowed",
+            size - SIZE_LIMIT
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_after_the_dashes_are_for_the_test_programs() {
+        let cases: &[(&[&str], &[&str])] = &[
+            (&["--lib", "--", "--nocapture"], &["--lib"]),
+            (&["-p", "x"], &["-p", "x"]),
+            (&["--", "a"], &[]),
+        ];
+        for (given, expected) in cases {
+            let given: Vec<String> = given.iter().map(|s| (*s).to_owned()).collect();
+            assert!(before_dashes(&given).eq(expected.iter()), "{given:?}");
+        }
+    }
+}
