@@ -1,0 +1,102 @@
+//! What a plugin may reach, with which secrets, and how much of it.
+//!
+//! Goes in: the provider's configured base URL, its secrets and its limits. Comes out: verdicts. Does this request stay
+//! on the granted origin? May this address be dialled? What does this header value become on the wire?
+//!
+//! Nothing here opens a socket, reads a clock or knows that the plugin is WebAssembly: every rule can be tested as a
+//! function of its arguments, and the layers above only carry the verdicts out.
+//!
+//! Everything is denied unless a [`Grant`] allows it, and a grant allows exactly one [`Origin`].
+
+pub mod address;
+pub mod limits;
+pub mod origin;
+pub mod secret;
+
+pub use address::{AddressClass, Prohibited, Reach};
+pub use limits::{Limits, NetworkLimits, SandboxLimits};
+pub use origin::{Denial, Origin, OriginError};
+pub use secret::{Placeholder, Secret, SecretError, Secrets};
+
+/// What one configured provider may do with the network.
+///
+/// One grant belongs to one provider of the configuration. It is made once, before any plugin code runs, and never
+/// changes afterwards: a new configuration is a new grant.
+///
+/// # Examples
+///
+/// ```
+/// use provider_host::policy::{Grant, Origin, Secret, Secrets};
+///
+/// let origin = Origin::parse("https://gpu.example.org/v1")?;
+/// let mut secrets = Secrets::new();
+/// // What the plugin is given as its key; the key itself never leaves `secrets`.
+/// let key = secrets.mint(Secret::new("sk-real")?)?;
+/// let grant = Grant::new(origin).with_secrets(secrets);
+/// assert!(key.as_str().starts_with("placeholder-"));
+/// # let _ = grant;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Grant {
+    /// The only origin that requests may go to.
+    pub origin: Origin,
+    /// Which kinds of addresses the origin's name may resolve to.
+    pub reach: Reach,
+    /// The secrets that may be sent to the origin, in header values.
+    pub secrets: Secrets,
+    /// Certificates in PEM form that are trusted beside the system's, for this origin only (`request.tls.ca`).
+    pub ca_pem: Option<Vec<u8>>,
+    /// How long, how large, how many.
+    pub limits: NetworkLimits,
+}
+
+impl Grant {
+    /// A grant for `origin` with no secrets, the system's certificates and the default limits.
+    ///
+    /// The reach follows from the origin's host, see [`Reach::of`].
+    #[must_use]
+    pub fn new(origin: Origin) -> Self {
+        let reach = Reach::of(&origin);
+        Self {
+            origin,
+            reach,
+            secrets: Secrets::new(),
+            ca_pem: None,
+            limits: NetworkLimits::default(),
+        }
+    }
+
+    /// Lets the origin's name resolve to private and loopback addresses too: `request.allowPrivateNetwork`.
+    ///
+    /// `false` leaves the reach that follows from the host. Link-local and metadata addresses stay out of reach.
+    #[must_use]
+    pub fn with_private_network(mut self, allow: bool) -> Self {
+        if allow {
+            self.reach = Reach::Private;
+        }
+        self
+    }
+
+    /// Sets the secrets that are substituted on the way out.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Secrets) -> Self {
+        self.secrets = secrets;
+        self
+    }
+
+    /// Trusts the certificates of `pem` beside those of the system. They are read when the egress is built.
+    #[must_use]
+    pub fn with_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_pem = Some(pem.into());
+        self
+    }
+
+    /// Replaces the limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: NetworkLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+}

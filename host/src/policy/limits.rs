@@ -1,0 +1,244 @@
+//! How long, how large, how many: every bound that is put on a plugin, with its default.
+//!
+//! A bound that is met ends in a typed error, never in a hang and never in the host's memory. The defaults are meant to
+//! be out of the way of every honest provider; each says why it has its value.
+
+use std::time::Duration;
+
+/// All limits of one provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bounds on what goes over the network.
+    pub network: NetworkLimits,
+    /// Bounds on what the plugin's code may use.
+    pub sandbox: SandboxLimits,
+}
+
+impl Limits {
+    /// The default limits.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces the network's limits.
+    #[must_use]
+    pub fn with_network(mut self, network: NetworkLimits) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Replaces the sandbox's limits.
+    #[must_use]
+    pub fn with_sandbox(mut self, sandbox: SandboxLimits) -> Self {
+        self.sandbox = sandbox;
+        self
+    }
+}
+
+/// Declares a struct of limits: fields, defaults and one builder method a field, from one list.
+macro_rules! limits {
+    (
+        $(#[$struct_doc:meta])*
+        $name:ident {
+            $(
+                $(#[$doc:meta])*
+                $field:ident, $with:ident: $type:ty = $constant:ident;
+            )*
+        }
+    ) => {
+        $(#[$struct_doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct $name {
+            $(
+                $(#[$doc])*
+                #[doc = concat!("\n\nThe default is [`", stringify!($constant), "`].")]
+                pub $field: $type,
+            )*
+        }
+
+        impl $name {
+            /// The default limits.
+            #[must_use]
+            pub fn new() -> Self {
+                Self::default()
+            }
+
+            $(
+                #[doc = concat!("Sets [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+                #[must_use]
+                pub fn $with(mut self, value: $type) -> Self {
+                    self.$field = value;
+                    self
+                }
+            )*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $constant,)* }
+            }
+        }
+    };
+}
+
+/// A server that has not accepted a connection in ten seconds is down or behind a firewall that drops silently.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A busy server queues a request for minutes before its first token; vLLM sends the status at once and then is silent.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// A terminating vLLM goes silent and never closes the connection, so silence must end; a long tool call that a parser
+/// holds back is silence as well, so it must not end soon.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// No answer takes longer than an hour: at 100 tokens a second that is 360,000 tokens.
+pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// A long conversation with several images, each some megabytes of base64.
+pub const REQUEST_BODY_BYTES: u64 = 64 << 20;
+
+/// Servers and proxies allow 8 to 32 KiB; twice the larger.
+pub const RESPONSE_HEADER_BYTES: usize = 64 << 10;
+
+/// An hour of 400 tokens a second at 250 bytes each is 360 MB. Nothing is buffered, so this bounds work and not memory.
+pub const RESPONSE_BODY_BYTES: u64 = 1 << 30;
+
+/// A chat needs one request, at times a second one to count tokens.
+pub const CONCURRENT_REQUESTS: usize = 4;
+
+/// Idle connections are kept for less than the five seconds after which vLLM closes them
+/// (`VLLM_HTTP_TIMEOUT_KEEP_ALIVE`), so that a request rarely meets a connection that is being closed.
+pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Many chats that end together each leave a connection; a small cap here means a new handshake for most of the next.
+pub const POOL_IDLE_CONNECTIONS: usize = 256;
+
+limits! {
+    /// Bounds on one provider's requests. Times and sizes are per request unless they say otherwise.
+    ///
+    /// A guest may ask for shorter times in its request options, never for longer ones.
+    NetworkLimits {
+        /// Time for name resolution, TCP and TLS together.
+        connect_timeout, with_connect_timeout: Duration = CONNECT_TIMEOUT;
+        /// Time from the request's last byte to the first byte of the response's *body*, not counting the connecting.
+        first_byte_timeout, with_first_byte_timeout: Duration = FIRST_BYTE_TIMEOUT;
+        /// Time without any byte of the body, once the first has come. Keep-alive comments count as life.
+        idle_timeout, with_idle_timeout: Duration = IDLE_TIMEOUT;
+        /// Time from the guest's call to the last byte of the body.
+        total_timeout, with_total_timeout: Duration = TOTAL_TIMEOUT;
+        /// Bytes of a request's body. They are held in memory until the request is answered.
+        request_body_bytes, with_request_body_bytes: u64 = REQUEST_BODY_BYTES;
+        /// Bytes of a response's status line and header section, and of its trailers.
+        response_header_bytes, with_response_header_bytes: usize = RESPONSE_HEADER_BYTES;
+        /// Bytes of a response's body.
+        response_body_bytes, with_response_body_bytes: u64 = RESPONSE_BODY_BYTES;
+        /// Requests of one store (one chat) that are under way at the same time, their bodies included.
+        concurrent_requests, with_concurrent_requests: usize = CONCURRENT_REQUESTS;
+        /// How long a connection of the provider's pool stays usable after its last response.
+        pool_idle_timeout, with_pool_idle_timeout: Duration = POOL_IDLE_TIMEOUT;
+        /// How many idle connections the provider's pool keeps. 0 switches reuse off.
+        pool_idle_connections, with_pool_idle_connections: usize = POOL_IDLE_CONNECTIONS;
+    }
+}
+
+/// A request is held several times while it is built: as the contract's values, as JSON, and twice that while the JSON
+/// grows. This leaves room for one of [`REQUEST_BODY_BYTES`]. Memory that a guest does not touch costs nothing.
+pub const MEMORY_BYTES: usize = 384 << 20;
+
+/// Components built by the usual toolchains have one memory for themselves and one for an adapter.
+pub const MEMORIES: usize = 4;
+
+/// One table for indirect calls per core instance.
+pub const TABLES: usize = 8;
+
+/// Ten times what a large guest's table of indirect calls has.
+pub const TABLE_ELEMENTS: usize = 20_000;
+
+/// Core instances inside one component: its own module, adapters and shims.
+pub const INSTANCES: usize = 16;
+
+/// Handles that a guest holds at the same time: streams, pollables, header fields. A chat needs about a dozen.
+pub const RESOURCE_TABLE_ENTRIES: usize = 1_024;
+
+/// Bytes of header fields that one `fields` resource may take in the host, by wasmtime's accounting.
+pub const FIELD_BYTES: usize = 128 << 10;
+
+/// The bytes that one host call may make the host allocate on the guest's behalf; a chat request with images is copied
+/// through one call.
+pub const HOST_CALL_FUEL: usize = 128 << 20;
+
+/// How often the engine's epoch moves on; a loop without end is noticed this late.
+pub const EPOCH_TICK: Duration = Duration::from_millis(10);
+
+/// The CPU time that one call into the guest may take; an honest one takes microseconds to milliseconds.
+pub const CPU_TIME_PER_CALL: Duration = Duration::from_secs(5);
+
+/// The guest's stack in bytes.
+pub const STACK_BYTES: usize = 512 << 10;
+
+limits! {
+    /// Bounds on the code of one store: one chat, or one listing of models.
+    SandboxLimits {
+        /// Bytes of all linear memories together.
+        memory_bytes, with_memory_bytes: usize = MEMORY_BYTES;
+        /// Number of linear memories.
+        memories, with_memories: usize = MEMORIES;
+        /// Number of tables.
+        tables, with_tables: usize = TABLES;
+        /// Elements of one table.
+        table_elements, with_table_elements: usize = TABLE_ELEMENTS;
+        /// Number of core instances.
+        instances, with_instances: usize = INSTANCES;
+        /// Entries of the resource table.
+        resource_table_entries, with_resource_table_entries: usize = RESOURCE_TABLE_ENTRIES;
+        /// Bytes of one `wasi:http` fields resource.
+        field_bytes, with_field_bytes: usize = FIELD_BYTES;
+        /// Bytes that one call from guest to host may make the host allocate.
+        host_call_fuel, with_host_call_fuel: usize = HOST_CALL_FUEL;
+        /// The period of the epoch.
+        epoch_tick, with_epoch_tick: Duration = EPOCH_TICK;
+        /// CPU time of one call from host to guest, rounded up to whole ticks. Waiting does not count.
+        cpu_time_per_call, with_cpu_time_per_call: Duration = CPU_TIME_PER_CALL;
+        /// Bytes of stack.
+        stack_bytes, with_stack_bytes: usize = STACK_BYTES;
+    }
+}
+
+impl SandboxLimits {
+    /// The CPU time per call in ticks of the epoch, at least one.
+    #[must_use]
+    pub fn cpu_ticks_per_call(&self) -> u64 {
+        let tick = self.epoch_tick.as_nanos().max(1);
+        let ticks = self.cpu_time_per_call.as_nanos().div_ceil(tick).max(1);
+        u64::try_from(ticks).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_counted_in_whole_ticks_and_never_in_none() {
+        let cases = [
+            (10, 5_000, 500),
+            (10, 5_001, 501),
+            (10, 0, 1),
+            (0, 1, 1_000_000),
+        ];
+        for (tick, time, ticks) in cases {
+            let limits = SandboxLimits::new()
+                .with_epoch_tick(Duration::from_millis(tick))
+                .with_cpu_time_per_call(Duration::from_millis(time));
+            assert_eq!(limits.cpu_ticks_per_call(), ticks, "{time} ms of {tick} ms");
+        }
+    }
+
+    #[test]
+    fn a_pooled_connection_is_given_up_before_vllm_closes_it() {
+        assert!(NetworkLimits::new().pool_idle_timeout < Duration::from_secs(5));
+    }
+}
