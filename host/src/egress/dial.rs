@@ -1,0 +1,195 @@
+//! From a granted origin to a connected stream: resolve, judge, dial, and TLS.
+//!
+//! The name is resolved here and nowhere else, every address is judged, and the judged address is the one that is
+//! dialled, so an answer of the resolver cannot change between the two.
+
+use super::TransportError;
+use super::tls::Tls;
+use crate::policy::origin::Scheme;
+use crate::policy::{Grant, Origin, Reach};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::client::TlsStream;
+
+/// A connection to the origin, before HTTP.
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+pub(super) struct Dialer {
+    origin: Origin,
+    reach: Reach,
+    tls: Option<Tls>,
+}
+
+impl Dialer {
+    pub(super) fn new(grant: &Grant) -> Result<Self, TransportError> {
+        let tls = match grant.origin.scheme() {
+            Scheme::Http => None,
+            Scheme::Https => Some(Tls::new(&grant.origin, grant.ca_pem.as_deref())?),
+        };
+        Ok(Self {
+            origin: grant.origin.clone(),
+            reach: grant.reach,
+            tls,
+        })
+    }
+
+    /// Connects by `deadline`; `allowed` is the time that the message about a late one names.
+    pub(super) async fn dial(
+        &self,
+        deadline: Instant,
+        allowed: Duration,
+    ) -> Result<Stream, TransportError> {
+        let addresses = self.judge(self.resolve(deadline, allowed).await?)?;
+        let tcp = self.connect_any(&addresses, deadline, allowed).await?;
+        // Small requests must not wait for each other's acknowledgements; a socket that refuses this still works.
+        let _ = tcp.set_nodelay(true);
+        let Some(tls) = &self.tls else {
+            return Ok(Stream::Plain(tcp));
+        };
+        match timeout_at(deadline, tls.handshake(tcp)).await {
+            Ok(stream) => Ok(Stream::Tls(Box::new(stream?))),
+            Err(_) => Err(self.too_late(allowed)),
+        }
+    }
+
+    async fn resolve(
+        &self,
+        deadline: Instant,
+        allowed: Duration,
+    ) -> Result<Vec<SocketAddr>, TransportError> {
+        if let Some(ip) = self.origin.ip() {
+            return Ok(vec![SocketAddr::new(ip, self.origin.port())]);
+        }
+        let host = self.origin.host_text();
+        match timeout_at(deadline, lookup_host((host, self.origin.port()))).await {
+            Ok(Ok(addresses)) => Ok(addresses.collect()),
+            Ok(Err(error)) => Err(TransportError::Dns {
+                host: host.to_owned(),
+                detail: error.to_string(),
+            }),
+            Err(_) => Err(TransportError::DnsTimeout {
+                host: host.to_owned(),
+                after: allowed,
+            }),
+        }
+    }
+
+    /// Keeps the addresses that may be dialled, in the form in which they are dialled.
+    fn judge(&self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, TransportError> {
+        let mut allowed = Vec::with_capacity(addresses.len());
+        let mut prohibited = None;
+        for address in addresses {
+            match self.reach.judge(address.ip()) {
+                Ok(ip) => allowed.push(SocketAddr::new(ip, address.port())),
+                Err(error) => {
+                    tracing::debug!(%error, "address left out");
+                    prohibited.get_or_insert(error);
+                }
+            }
+        }
+        match prohibited {
+            _ if !allowed.is_empty() => Ok(allowed),
+            Some(prohibited) => Err(TransportError::Prohibited(prohibited)),
+            None => Err(TransportError::Dns {
+                host: self.origin.host_text().to_owned(),
+                detail: "the name has no address".to_owned(),
+            }),
+        }
+    }
+
+    /// Dials one address after the other; each gets an even share of the time that is left, so that one which drops
+    /// packets does not use it all up.
+    async fn connect_any(
+        &self,
+        addresses: &[SocketAddr],
+        deadline: Instant,
+        allowed: Duration,
+    ) -> Result<TcpStream, TransportError> {
+        let mut failure = None;
+        for (tried, &address) in addresses.iter().enumerate() {
+            let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            let now = Instant::now();
+            let share = deadline.saturating_duration_since(now) / left;
+            match timeout_at(now + share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => failure = Some(connect_failure(address, &error)),
+                Err(_) => {
+                    failure.get_or_insert_with(|| self.too_late(allowed));
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(|| self.too_late(allowed)))
+    }
+
+    fn too_late(&self, allowed: Duration) -> TransportError {
+        TransportError::ConnectTimeout {
+            host: format!("{}:{}", self.origin.host_text(), self.origin.port()),
+            after: allowed,
+        }
+    }
+}
+
+fn connect_failure(address: SocketAddr, error: &io::Error) -> TransportError {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => TransportError::Refused { address },
+        _ => TransportError::Unreachable {
+            address,
+            detail: error.to_string(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialer(url: &str) -> Dialer {
+        Dialer::new(&Grant::new(Origin::parse(url).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn only_the_addresses_within_reach_are_dialled() {
+        let resolved = ["10.0.0.1:80", "[::ffff:8.8.8.8]:80", "169.254.169.254:80"];
+        let resolved = resolved.map(|address| address.parse().unwrap()).to_vec();
+        let dialled = dialer("http://api.example.com").judge(resolved).unwrap();
+        assert_eq!(dialled, ["8.8.8.8:80".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_public_name_that_resolves_to_a_private_address_is_not_dialled() {
+        let resolved = vec!["192.168.0.7:80".parse().unwrap()];
+        let error = dialer("http://api.example.com")
+            .judge(resolved)
+            .unwrap_err();
+        assert!(matches!(error, TransportError::Prohibited(_)), "{error}");
+    }
+
+    #[test]
+    fn a_name_without_addresses_is_a_resolver_failure() {
+        let error = dialer("http://api.example.com")
+            .judge(Vec::new())
+            .unwrap_err();
+        assert!(matches!(error, TransportError::Dns { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_next_address_is_tried_when_one_refuses() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let live = listener.local_addr().unwrap();
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dead = closed.local_addr().unwrap();
+        drop(closed);
+        let allowed = Duration::from_secs(5);
+        let stream = dialer("http://localhost")
+            .connect_any(&[dead, live], Instant::now() + allowed, allowed)
+            .await
+            .unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), live);
+    }
+}

@@ -1,0 +1,342 @@
+//! What stands between one store's `wasi:http` and the transport.
+//!
+//! A request comes in as the guest made it. It is judged against the grant, its body is gathered, its secrets are put in,
+//! and it goes to the transport with what time it has. The response comes back bounded. Nothing is retried here and
+//! nothing is followed: a redirect is an answer like any other.
+
+use super::body::{BoundedBody, Bounds};
+use super::transport::{ResponseBody, SentAt, Timing};
+use super::{Shared, TransportError};
+use crate::policy::{Denial, NetworkLimits};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http_body_util::BodyExt;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::ready;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error as WasiError, RequestOptions, WasiBody, WasiHttpHooks,
+};
+
+/// Taken out of every request: how the message is framed, what its encoding may be and whether the server answers in
+/// between is decided here, not by the guest. (Those in wasmtime's own list never get this far.)
+const STRIPPED: [HeaderName; 5] = [
+    header::CONTENT_LENGTH,
+    header::ACCEPT_ENCODING,
+    header::EXPECT,
+    header::TE,
+    header::TRAILER,
+];
+
+/// A time that nobody waits for. A configured one beyond it could not be added to a clock.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// How much of a text from outside a message quotes.
+const QUOTED_LEN: usize = 64;
+
+/// The HTTP side of one store. Made by [`Egress::hooks`](super::Egress::hooks).
+pub struct Hooks {
+    shared: Arc<Shared>,
+    under_way: Arc<AtomicUsize>,
+    failures: Arc<Failures>,
+    sent: Arc<AtomicBool>,
+}
+
+impl Hooks {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            under_way: Arc::default(),
+            failures: Arc::default(),
+            sent: Arc::default(),
+        }
+    }
+
+    /// Whether a request of this store may have reached the server.
+    #[must_use]
+    pub fn request_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Takes the grant's secrets out of a text that goes to people.
+    #[must_use]
+    pub fn redact(&self, text: String) -> String {
+        match self.shared.grant.secrets.redact(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(redacted) => redacted,
+        }
+    }
+
+    /// The last failure of any request of this store, with its cause in words. Later successes do not clear it.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<TransportError> {
+        self.failures.last()
+    }
+
+    /// How many requests are under way, their bodies included.
+    #[must_use]
+    pub fn requests_under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Sends one request, as [`WasiHttpHooks::send_request`] does.
+    fn exchange(
+        &self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+    ) -> impl Future<Output = Result<http::Response<WasiBody>, WasiError>> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        let failures = Arc::clone(&self.failures);
+        let sent = Arc::clone(&self.sent);
+        let slot = Slot::take(&self.under_way, shared.grant.limits.concurrent_requests);
+        async move {
+            let started = Instant::now();
+            let uri = request.uri().clone();
+            let path = uri.path();
+            let slot = slot.map_err(|error| failures.record(error))?;
+            let outcome = exchange(&shared, request, options.unwrap_or_default(), started).await;
+            if !matches!(&outcome, Err(error) if !error.request_sent()) {
+                sent.store(true, Ordering::Relaxed);
+            }
+            match outcome {
+                Ok((response, bounds)) => {
+                    let status = response.status().as_u16();
+                    tracing::debug!(path, status, elapsed = ?started.elapsed(), "response");
+                    Ok(response
+                        .map(|body| BoundedBody::new(body, bounds, slot, failures).boxed_unsync()))
+                }
+                Err(error) => {
+                    tracing::debug!(path, %error, elapsed = ?started.elapsed(), "request failed");
+                    Err(failures.record(error))
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("origin", &self.shared.grant.origin)
+            .field("requests_under_way", &self.requests_under_way())
+            .finish_non_exhaustive()
+    }
+}
+
+impl WasiHttpHooks for Hooks {
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        // The default makes a closure on the heap for each name.
+        DEFAULT_FORBIDDEN_HEADERS.contains(name)
+    }
+
+    fn set_host_header(&mut self) -> bool {
+        // The transport writes the granted origin's, whatever the guest's authority looks like.
+        false
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        response_processed: Box<dyn Future<Output = Result<(), WasiError>> + Send>,
+    ) -> Box<dyn Future<Output = Result<Answer, WasiError>> + Send> {
+        drop(response_processed);
+        let exchange = self.exchange(request, options);
+        Box::new(async move {
+            let nothing_left: Box<dyn Future<Output = _> + Send> = Box::new(ready(Ok(())));
+            Ok((exchange.await?, nothing_left))
+        })
+    }
+}
+
+/// A response, and what is left to do for its request: nothing, the body carries its connection.
+type Answer = (
+    http::Response<WasiBody>,
+    Box<dyn Future<Output = Result<(), WasiError>> + Send>,
+);
+
+async fn exchange(
+    shared: &Shared,
+    request: http::Request<WasiBody>,
+    options: RequestOptions,
+    started: Instant,
+) -> Result<(http::Response<ResponseBody>, Bounds), TransportError> {
+    let limits = &shared.grant.limits;
+    let timing = timing(limits, &options, started);
+    let too_late = || TransportError::TotalTimeout {
+        after: limits.total_timeout,
+    };
+
+    let (parts, body) = request.into_parts();
+    judge(shared, &parts)?;
+    let gathered = gather(body, limits.request_body_bytes);
+    let body = match timeout_at(timing.deadline, gathered).await {
+        Ok(body) => body?,
+        Err(_) => return Err(too_late()),
+    };
+    let mut request = http::Request::new(body);
+    *request.method_mut() = parts.method;
+    *request.uri_mut() = parts.uri;
+    *request.headers_mut() = outgoing(shared, parts.headers);
+
+    let called = Instant::now();
+    let response = shared.transport.send(request, timing).await;
+    let mut response = response.map_err(|error| {
+        // Each phase is also cut by the deadline, and then it was not the phase's own time that ran out.
+        if error.is_timeout() && Instant::now() >= timing.deadline {
+            too_late()
+        } else {
+            error
+        }
+    })?;
+    admit(&response, limits)?;
+
+    let SentAt(sent) = response.extensions_mut().remove().unwrap_or(SentAt(called));
+    let bounds = Bounds {
+        first_byte: timing.first_byte.saturating_sub(sent.elapsed()),
+        first_byte_allowed: timing.first_byte,
+        idle: shorter(options.between_bytes_timeout, limits.idle_timeout),
+        deadline: timing.deadline,
+        total_allowed: limits.total_timeout,
+        bytes: limits.response_body_bytes,
+    };
+    Ok((response, bounds))
+}
+
+/// The guest may ask for less time than the limits give, not for more.
+fn timing(limits: &NetworkLimits, options: &RequestOptions, started: Instant) -> Timing {
+    Timing::new(
+        shorter(options.connect_timeout, limits.connect_timeout),
+        shorter(options.first_byte_timeout, limits.first_byte_timeout),
+        started + limits.total_timeout.min(FOREVER),
+    )
+}
+
+fn shorter(asked: Option<Duration>, limit: Duration) -> Duration {
+    asked.map_or(limit, |asked| asked.min(limit)).min(FOREVER)
+}
+
+fn judge(shared: &Shared, request: &http::request::Parts) -> Result<(), TransportError> {
+    shared.grant.origin.matches(&request.uri)?;
+    if request.method != Method::GET && request.method != Method::POST {
+        return Err(Denial::Method(request.method.clone()).into());
+    }
+    Ok(())
+}
+
+/// Gathers a request's body. A body of one piece is not copied.
+async fn gather(mut body: WasiBody, limit: u64) -> Result<Bytes, TransportError> {
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    let mut length: u64 = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| TransportError::RequestBody(error.to_string()))?;
+        let Ok(data) = frame.into_data() else {
+            return Err(TransportError::RequestBody(
+                "trailers are not supported".to_owned(),
+            ));
+        };
+        length = length.saturating_add(data.len() as u64);
+        if length > limit {
+            return Err(TransportError::RequestBodyTooLarge { limit });
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&first);
+            }
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(if rest.is_empty() {
+        first
+    } else {
+        rest.freeze()
+    })
+}
+
+/// The header fields that go out: without what is decided here, and with the secrets in their places.
+fn outgoing(shared: &Shared, mut headers: HeaderMap) -> HeaderMap {
+    for name in &STRIPPED {
+        headers.remove(name);
+    }
+    for value in headers.values_mut() {
+        if let Some(real) = shared.grant.secrets.substitute(value) {
+            *value = real;
+        }
+    }
+    headers
+}
+
+/// Refuses a response by its head.
+fn admit(
+    response: &http::Response<ResponseBody>,
+    limits: &NetworkLimits,
+) -> Result<(), TransportError> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(TransportError::Protocol(
+            "the server switched to another protocol".to_owned(),
+        ));
+    }
+    for coding in response.headers().get_all(header::CONTENT_ENCODING) {
+        if !coding.as_bytes().eq_ignore_ascii_case(b"identity") {
+            let coding = String::from_utf8_lossy(coding.as_bytes());
+            let coding = coding.chars().take(QUOTED_LEN).collect();
+            return Err(TransportError::ContentCoding(coding));
+        }
+    }
+    // A length that is announced need not be waited for.
+    let announced = http_body::Body::size_hint(response.body()).lower();
+    if announced > limits.response_body_bytes {
+        return Err(TransportError::ResponseBodyTooLarge {
+            limit: limits.response_body_bytes,
+        });
+    }
+    Ok(())
+}
+
+/// One request under way. Dropping it makes room for another.
+pub(super) struct Slot(Arc<AtomicUsize>);
+
+impl Slot {
+    fn take(under_way: &Arc<AtomicUsize>, limit: usize) -> Result<Self, TransportError> {
+        let before = under_way.fetch_add(1, Ordering::Relaxed);
+        // Made before the check, so that a refused request gives its number back as well.
+        let slot = Self(Arc::clone(under_way));
+        if before >= limit {
+            return Err(TransportError::TooManyRequests { limit });
+        }
+        Ok(slot)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What failed last in one store.
+#[derive(Default)]
+pub(super) struct Failures(Mutex<Option<TransportError>>);
+
+impl Failures {
+    /// Keeps the failure for people, and gives back what the guest is told.
+    pub(super) fn record(&self, error: TransportError) -> WasiError {
+        let code = error.code();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        code
+    }
+
+    fn last(&self) -> Option<TransportError> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

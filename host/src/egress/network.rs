@@ -1,0 +1,291 @@
+//! The transport that is the network: HTTP/1.1 over TCP or TLS, with connections that are used again.
+//!
+//! It is built on hyper's connection and not on a general client, because one origin needs no more than a stack of
+//! connections, and because a general client hides two things that matter here: how long the connecting took, and
+//! whether a request that failed met a connection that had been used before.
+//!
+//! # When a request is sent twice
+//!
+//! vLLM closes a connection that was idle for five seconds. A request that is written at that very moment meets a closed
+//! connection. RFC 9112 §9.3.1 and RFC 9110 §9.2.2 let a client repeat a request that a server closed a reused connection
+//! on without answering, if it knows that it was not processed. So a request is repeated once, on a new connection, if and
+//! only if it went out on a *reused* connection that was closed before a response head came. At worst a server that
+//! died between reading and answering generates twice; vLLM aborts the first when its connection goes.
+
+use super::dial::{Dialer, Stream};
+use super::pool::Pool;
+use super::transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
+use super::{TransportError, tls};
+use crate::policy::Grant;
+use bytes::Bytes;
+use http::{HeaderValue, Uri, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+use std::error::Error as _;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
+
+pub(super) type Sender = SendRequest<Full<Bytes>>;
+
+/// hyper's least buffer; a smaller one is refused by panic.
+const MIN_BUFFER_BYTES: usize = 8192;
+
+/// The most that is read from a connection before the guest has taken it.
+const READ_BUFFER_BYTES: usize = 64 << 10;
+
+/// The network, as far as one grant lets it be seen.
+pub struct NetworkTransport {
+    dialer: Dialer,
+    pool: Arc<Pool>,
+    http: Builder,
+    host: HeaderValue,
+    host_text: String,
+    header_limit: usize,
+}
+
+impl NetworkTransport {
+    /// A transport to the origin of `grant`. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::Configuration`]: the configured authority is no certificate, or the host cannot have one.
+    pub fn new(grant: &Grant) -> Result<Self, TransportError> {
+        let authority = grant.origin.authority();
+        let host = HeaderValue::from_str(&authority).map_err(|_| {
+            TransportError::Configuration(format!("{authority:?} cannot stand in a Host field"))
+        })?;
+        let limits = &grant.limits;
+        let mut http = Builder::new();
+        http.max_header_size(limits.response_header_bytes)
+            // Room for a header section of the limit, so that the limit is what refuses it.
+            .max_buf_size(
+                READ_BUFFER_BYTES
+                    .max(limits.response_header_bytes.saturating_add(1))
+                    .max(MIN_BUFFER_BYTES),
+            );
+        Ok(Self {
+            dialer: Dialer::new(grant)?,
+            pool: Arc::new(Pool::new(
+                limits.pool_idle_connections,
+                limits.pool_idle_timeout,
+            )),
+            http,
+            host,
+            host_text: grant.origin.host_text().to_owned(),
+            header_limit: limits.response_header_bytes,
+        })
+    }
+
+    async fn exchange(
+        &self,
+        request: http::Request<Bytes>,
+        timing: Timing,
+    ) -> Result<http::Response<ResponseBody>, TransportError> {
+        let request = self.on_the_wire(request);
+        if let Some(sender) = self.pool.take().await {
+            match self.send_on(sender, request.clone(), &timing).await {
+                Err(TransportError::Closed(why)) => {
+                    tracing::debug!(
+                        why,
+                        "reused connection was closed, sending again on a new one"
+                    );
+                }
+                outcome => return outcome,
+            }
+        }
+        let sender = self.connect(&timing).await?;
+        self.send_on(sender, request, &timing).await
+    }
+
+    /// The request as HTTP/1.1 wants it: origin-form target, `Host`, a body of known length.
+    fn on_the_wire(&self, request: http::Request<Bytes>) -> http::Request<Full<Bytes>> {
+        let (mut parts, body) = request.into_parts();
+        parts.uri = match parts.uri.into_parts().path_and_query {
+            Some(target) => Uri::from(target),
+            None => Uri::from_static("/"),
+        };
+        parts.version = http::Version::HTTP_11;
+        parts.headers.insert(header::HOST, self.host.clone());
+        http::Request::from_parts(parts, Full::new(body))
+    }
+
+    async fn connect(&self, timing: &Timing) -> Result<Sender, TransportError> {
+        let started = Instant::now();
+        let stream = self
+            .dialer
+            .dial(timing.connected_by(), timing.connect)
+            .await?;
+        let sender = match stream {
+            Stream::Plain(tcp) => self.handshake(tcp).await,
+            Stream::Tls(tls) => self.handshake(tls).await,
+        };
+        let sender = sender.map_err(|error| self.head_failure(&error))?;
+        tracing::debug!(elapsed = ?started.elapsed(), "connected");
+        Ok(sender)
+    }
+
+    async fn handshake<T>(&self, io: T) -> Result<Sender, hyper::Error>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = self.http.handshake(TokioIo::new(io)).await?;
+        tokio::spawn(drive(connection));
+        Ok(sender)
+    }
+
+    async fn send_on(
+        &self,
+        mut sender: Sender,
+        request: http::Request<Full<Bytes>>,
+        timing: &Timing,
+    ) -> Result<http::Response<ResponseBody>, TransportError> {
+        let sent = Instant::now();
+        let answer = timeout_at(timing.answered_by(sent), sender.send_request(request)).await;
+        let mut response = match answer {
+            Err(_) => {
+                return Err(TransportError::FirstByteTimeout {
+                    after: timing.first_byte,
+                });
+            }
+            Ok(Err(error)) => return Err(self.head_failure(&error)),
+            Ok(Ok(response)) => response,
+        };
+        response.extensions_mut().insert(SentAt(sent));
+        let lease = Lease {
+            sender: Some(sender),
+            pool: Arc::clone(&self.pool),
+        };
+        Ok(response.map(|incoming| {
+            ResponseBody::network(NetworkBody {
+                incoming,
+                _lease: lease,
+            })
+        }))
+    }
+
+    /// Sorts what hyper says before the head of a response is there.
+    fn head_failure(&self, error: &hyper::Error) -> TransportError {
+        if error.is_parse_too_large() {
+            return TransportError::HeadersTooLarge {
+                limit: self.header_limit,
+            };
+        }
+        if let Some(io) = io_cause(error) {
+            if tls::rustls_cause(io).is_some() {
+                return tls::failure(&self.host_text, io);
+            }
+            return TransportError::Closed(io.to_string());
+        }
+        if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+            return TransportError::Closed(error.to_string());
+        }
+        TransportError::Protocol(in_full(error))
+    }
+}
+
+impl Transport for NetworkTransport {
+    fn send(&self, request: http::Request<Bytes>, timing: Timing) -> Exchange<'_> {
+        Box::pin(self.exchange(request, timing))
+    }
+}
+
+/// Moves the bytes of one connection until it is closed. Errors reach the request that they belong to.
+async fn drive<T>(connection: Connection<TokioIo<T>, Full<Bytes>>)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// The body of a response, and the connection that it comes on.
+pub(super) struct NetworkBody {
+    // First, so that hyper sees the body dropped before the connection goes back to the pool.
+    incoming: Incoming,
+    _lease: Lease,
+}
+
+impl Body for NetworkBody {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        Pin::new(&mut self.incoming)
+            .poll_frame(cx)
+            .map_err(|error| body_failure(&error))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// Puts a connection back when its response is done with.
+struct Lease {
+    sender: Option<Sender>,
+    pool: Arc<Pool>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(sender) = self.sender.take() {
+            self.pool.put(sender);
+        }
+    }
+}
+
+/// Sorts what hyper says in the middle of a body.
+fn body_failure(error: &hyper::Error) -> TransportError {
+    if let Some(io) = io_cause(error) {
+        return match io.kind() {
+            // hyper's word for chunks that make no sense.
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                TransportError::Protocol(io.to_string())
+            }
+            _ => TransportError::Incomplete(io.to_string()),
+        };
+    }
+    if error.is_parse() {
+        TransportError::Protocol(in_full(error))
+    } else {
+        TransportError::Incomplete(in_full(error))
+    }
+}
+
+fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref() {
+            return Some(io);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// An error with its causes.
+fn in_full(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

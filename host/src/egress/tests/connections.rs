@@ -1,0 +1,245 @@
+//! When a connection is used again, when it is closed, and what happens when the server closes it first.
+
+use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::mpsc;
+
+/// What a server saw of one connection: its number, and the request or the client's closing.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Request(usize),
+    Closed(usize),
+}
+
+/// A server that answers each request with `answer` and reports what it sees.
+async fn reporting(answer: &'static str) -> (SocketAddr, mpsc::UnboundedReceiver<Seen>) {
+    let (report, seen) = mpsc::unbounded_channel();
+    let address = server(move |mut stream, number| {
+        let report = report.clone();
+        async move {
+            while read_request(&mut stream).await.is_some() {
+                report.send(Seen::Request(number)).unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            let _ = report.send(Seen::Closed(number));
+        }
+    })
+    .await;
+    (address, seen)
+}
+
+async fn soon(seen: &mut mpsc::UnboundedReceiver<Seen>) -> Seen {
+    let seen = tokio::time::timeout(PATIENCE, seen.recv()).await;
+    seen.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_by_the_next_store() {
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let empty = "HTTP/1.1 204 No Content\r\n\r\n";
+    for answer in [OK, chunked, empty] {
+        let (address, mut seen) = reporting(answer).await;
+        let egress = egress(address);
+        for _ in 0..3 {
+            fetch(&mut egress.hooks(), get(&url(address)))
+                .await
+                .unwrap();
+            assert_eq!(soon(&mut seen).await, Seen::Request(0), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_stops_at_the_last_event_gives_its_connection_back() {
+    // The terminating chunk came with the last event; the guest never looks at it.
+    let (address, mut seen) =
+        reporting("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+            .await;
+    let egress = egress(address);
+    for _ in 0..2 {
+        let response = send(&mut egress.hooks(), get(&url(address))).await.unwrap();
+        let mut body = response.into_body();
+        assert_eq!(next(&mut body).await.unwrap().unwrap(), "ok");
+        drop(body);
+        assert_eq!(soon(&mut seen).await, Seen::Request(0));
+    }
+}
+
+#[tokio::test]
+async fn two_providers_do_not_share_a_connection() {
+    let (address, mut seen) = reporting(OK).await;
+    for number in 0..2 {
+        let egress = egress(address);
+        fetch(&mut egress.hooks(), get(&url(address)))
+            .await
+            .unwrap();
+        assert_eq!(soon(&mut seen).await, Seen::Request(number));
+        drop(egress);
+        assert_eq!(soon(&mut seen).await, Seen::Closed(number));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_idle_too_long_is_not_used_again() {
+    let (address, mut seen) = reporting(OK).await;
+    let idle = Duration::from_millis(20);
+    let limits = [
+        NetworkLimits::new().with_pool_idle_timeout(idle),
+        NetworkLimits::new().with_pool_idle_connections(0),
+    ];
+    let mut number = 0;
+    for limits in limits {
+        let egress = limited(address, limits);
+        for _ in 0..2 {
+            fetch(&mut egress.hooks(), get(&url(address)))
+                .await
+                .unwrap();
+            while soon(&mut seen).await != Seen::Request(number) {}
+            number += 1;
+            tokio::time::sleep(2 * idle).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn dropping_a_body_midway_closes_the_connection_at_once() {
+    let (address, mut seen) =
+        reporting("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n").await;
+    let egress = egress(address);
+    for (number, read) in [(0, false), (1, true)] {
+        let response = send(&mut egress.hooks(), get(&url(address))).await.unwrap();
+        assert_eq!(soon(&mut seen).await, Seen::Request(number));
+        let mut body = response.into_body();
+        if read {
+            assert_eq!(next(&mut body).await.unwrap().unwrap(), "ok");
+        }
+        drop(body);
+        assert_eq!(soon(&mut seen).await, Seen::Closed(number));
+    }
+}
+
+#[tokio::test]
+async fn dropping_a_request_before_its_answer_closes_the_connection_at_once() {
+    let (address, mut seen) = reporting("").await;
+    let egress = egress(address);
+    let mut hooks = egress.hooks();
+    let done = Box::new(async { Ok(()) });
+    let mut answer = Pin::from(hooks.send_request(get(&url(address)), None, done));
+    tokio::select! {
+        _ = &mut answer => panic!("nobody answered"),
+        seen = soon(&mut seen) => assert_eq!(seen, Seen::Request(0)),
+    }
+    assert_eq!(hooks.requests_under_way(), 1);
+    drop(answer);
+    assert_eq!(hooks.requests_under_way(), 0);
+    assert_eq!(soon(&mut seen).await, Seen::Closed(0));
+}
+
+#[tokio::test]
+async fn a_failed_answer_closes_the_connection_though_the_guest_still_holds_its_body() {
+    let (address, mut seen) =
+        reporting("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    let limits = NetworkLimits::new().with_first_byte_timeout(Duration::from_millis(20));
+    let egress = limited(address, limits);
+    let mut body = send(&mut egress.hooks(), get(&url(address)))
+        .await
+        .unwrap()
+        .into_body();
+    assert_eq!(soon(&mut seen).await, Seen::Request(0));
+    assert_eq!(
+        next(&mut body).await.unwrap().unwrap_err(),
+        "HttpResponseTimeout"
+    );
+    assert_eq!(soon(&mut seen).await, Seen::Closed(0));
+    drop(body);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closed_while_idle_is_replaced_unnoticed() {
+    let address = server(|mut stream, _| async move {
+        read_request(&mut stream).await;
+        stream.write_all(OK.as_bytes()).await.unwrap();
+    })
+    .await;
+    let egress = egress(address);
+    for pause in [0, 0, 5, 20] {
+        // At once the closing is still on its way; later it has been seen.
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let text = fetch(&mut egress.hooks(), get(&url(address))).await;
+        assert_eq!(text.unwrap(), "ok", "after {pause} ms");
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_sent_again_only_when_a_reused_connection_closed_without_answering() {
+    // What each connection does with its first and its second request.
+    type Script = [&'static [&'static str]; 3];
+    const CUT: &str = "";
+    let cases: [(Script, &str, usize); 4] = [
+        // The second request meets the closing; the third connection is never needed.
+        ([&[OK, CUT], &[OK], &[OK]], "ok", 3),
+        // The repetition is not repeated.
+        ([&[OK, CUT], &[CUT], &[OK]], "ConnectionTerminated", 3),
+        // An answer that broke off was an answer.
+        (
+            [
+                &[OK, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nha"],
+                &[OK],
+                &[OK],
+            ],
+            "HttpResponseIncomplete",
+            2,
+        ),
+        // A new connection that closes gets no second chance.
+        ([&[CUT], &[CUT], &[OK]], "ConnectionTerminated", 2),
+    ];
+    for (script, expected, requests) in cases {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let address = server(move |mut stream, number| {
+            let count = Arc::clone(&counted);
+            async move {
+                for answer in script[number] {
+                    if read_request(&mut stream).await.is_none() {
+                        return;
+                    }
+                    count.fetch_add(1, Ordering::SeqCst);
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    if *answer == CUT {
+                        return;
+                    }
+                }
+            }
+        })
+        .await;
+        let egress = egress(address);
+        let request = || http::Request::post(url(address)).body(body("{}")).unwrap();
+        let _ = fetch(&mut egress.hooks(), request()).await;
+        let outcome = fetch(&mut egress.hooks(), request()).await;
+        let outcome = outcome.unwrap_or_else(|told| told);
+        assert_eq!(outcome, expected, "{script:?}");
+        assert_eq!(count.load(Ordering::SeqCst), requests, "{script:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_incomplete_however_it_is_framed() {
+    let answers = [
+        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nha",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nha\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nha",
+    ];
+    for answer in answers {
+        let address = server(move |mut stream, _| async move {
+            read_request(&mut stream).await;
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        })
+        .await;
+        let mut hooks = egress(address).hooks();
+        let response = send(&mut hooks, get(&url(address))).await.unwrap();
+        let mut body = response.into_body();
+        assert_eq!(next(&mut body).await.unwrap().unwrap(), "ha", "{answer:?}");
+        let told = next(&mut body).await.unwrap().unwrap_err();
+        assert_eq!(told, "HttpResponseIncomplete", "{answer:?}");
+    }
+}

@@ -1,0 +1,171 @@
+//! TLS towards one origin: rustls with the system's roots and, where configured, one's own authority.
+//!
+//! The system's roots are read on the first connection and not before. Reading them takes milliseconds, and a provider
+//! on plain HTTP never needs them.
+
+use super::TransportError;
+use crate::policy::Origin;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use std::io;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use url::Host;
+
+pub(super) struct Tls {
+    /// What the certificate must be for, and what is sent as server name.
+    name: ServerName<'static>,
+    host: String,
+    authorities: Vec<CertificateDer<'static>>,
+    connector: OnceCell<TlsConnector>,
+}
+
+impl Tls {
+    /// Reads the configured authority's certificates; the system's come later.
+    pub(super) fn new(origin: &Origin, ca_pem: Option<&[u8]>) -> Result<Self, TransportError> {
+        let host = origin.host_text().to_owned();
+        Ok(Self {
+            name: server_name(origin)?,
+            authorities: ca_pem.map_or_else(|| Ok(Vec::new()), authorities)?,
+            host,
+            connector: OnceCell::new(),
+        })
+    }
+
+    pub(super) async fn handshake(
+        &self,
+        tcp: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, TransportError> {
+        let connector = self
+            .connector
+            .get_or_try_init(|| connector(self.authorities.clone()))
+            .await?;
+        connector
+            .connect(self.name.clone(), tcp)
+            .await
+            .map_err(|error| failure(&self.host, &error))
+    }
+}
+
+fn server_name(origin: &Origin) -> Result<ServerName<'static>, TransportError> {
+    match origin.host() {
+        Host::Ipv4(ip) => Ok(ServerName::IpAddress((*ip).into())),
+        Host::Ipv6(ip) => Ok(ServerName::IpAddress((*ip).into())),
+        Host::Domain(name) => {
+            // A trailing dot is the resolver's business; certificates do not have it (RFC 6066 §3).
+            let name = name.strip_suffix('.').unwrap_or(name);
+            ServerName::try_from(name.to_owned()).map_err(|_| {
+                TransportError::Configuration(format!(
+                    "{name} is not a name that a certificate can be issued for; check the host in `baseUrl`"
+                ))
+            })
+        }
+    }
+}
+
+fn authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TransportError> {
+    let unusable = |why: String| {
+        TransportError::Configuration(format!(
+            "`request.tls.ca` holds no usable certificate ({why}); it must be PEM, beginning with -----BEGIN CERTIFICATE-----"
+        ))
+    };
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| unusable(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(unusable("none found".to_owned()));
+    }
+    // Found out now, and not at the first chat.
+    let mut roots = RootCertStore::empty();
+    for certificate in &certificates {
+        roots
+            .add(certificate.clone())
+            .map_err(|error| unusable(error.to_string()))?;
+    }
+    Ok(certificates)
+}
+
+async fn connector(
+    authorities: Vec<CertificateDer<'static>>,
+) -> Result<TlsConnector, TransportError> {
+    let failed = |why: String| {
+        TransportError::Configuration(format!("TLS cannot be set up on this machine: {why}"))
+    };
+    let config = tokio::task::spawn_blocking(move || config(authorities))
+        .await
+        .map_err(|error| failed(error.to_string()))?
+        .map_err(failed)?;
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn config(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, String> {
+    let system = rustls_native_certs::load_native_certs();
+    for error in &system.errors {
+        tracing::debug!(%error, "system certificate left out");
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(system.certs);
+    roots.add_parsable_certificates(authorities);
+    if roots.is_empty() {
+        return Err(
+            "no trusted certificates were found; install the system's CA certificates or set `request.tls.ca`"
+                .to_owned(),
+        );
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Sorts an I/O error of a TLS stream by what rustls says about it.
+pub(super) fn failure(host: &str, error: &io::Error) -> TransportError {
+    let host = host.to_owned();
+    match rustls_cause(error) {
+        Some(rustls::Error::InvalidCertificate(why)) => TransportError::Certificate {
+            host,
+            detail: why.to_string(),
+        },
+        Some(rustls::Error::AlertReceived(alert)) => TransportError::TlsAlert {
+            host,
+            id: u8::from(*alert),
+            alert: format!("{alert:?}"),
+        },
+        Some(other) => TransportError::Tls {
+            host,
+            detail: other.to_string(),
+        },
+        None => TransportError::Tls {
+            host,
+            detail: error.to_string(),
+        },
+    }
+}
+
+/// What rustls said, where the error is its own.
+pub(super) fn rustls_cause(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_that_is_no_certificate_is_refused_when_the_egress_is_built() {
+        let origin = Origin::parse("https://gpu.example").unwrap();
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for pem in ["", "hello", broken] {
+            let error = Tls::new(&origin, Some(pem.as_bytes())).err().unwrap();
+            assert!(error.to_string().contains("`request.tls.ca`"), "{error}");
+        }
+    }
+}
