@@ -1,0 +1,154 @@
+//! One answer, as it comes.
+//!
+//! A chat owns its store: the sandbox, the connection and everything that the
+//! guest holds live and die with it. Dropping the chat, at any time, is the
+//! cancel: the store goes, with it the response's body, and with that the
+//! connection; the server sees its client leave and stops generating.
+//!
+//! A call into a component must not be abandoned half-way, or its instance can
+//! never be entered again. So the chat keeps the call that runs, and a future of
+//! [`Chat::next_batch`] that is dropped (a `select!` that took another branch)
+//! loses nothing: the next one goes on where it stood.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use crate::bindings::types::Event;
+use crate::error::Result;
+use crate::sandbox::{Running, Sandbox};
+
+/// Most events of one batch of [`Chat`] as a stream. A batch is what is ready,
+/// so that the number matters only when events arrive faster than they are
+/// read: then it bounds what is held at once.
+pub const BATCH: u32 = 64;
+
+/// A streamed answer: a [`Stream`] of events.
+///
+/// The events' grammar is that of `llm:provider/types.event`: a start, then
+/// pieces, then one finish and the end; or an error and the end.
+#[must_use = "dropping a chat cancels it"]
+pub struct Chat {
+    driver: Pin<Box<dyn Future<Output = ()> + Send>>,
+    slot: Arc<Mutex<Slot>>,
+    ready: VecDeque<Event>,
+    /// The end or an error has been given out: nothing more will come.
+    ended: bool,
+}
+
+/// Where the driver and the chat meet.
+struct Slot {
+    max: u32,
+    batch: Option<Result<Vec<Event>>>,
+}
+
+impl Chat {
+    pub(crate) fn new(sandbox: Sandbox, running: Running) -> Self {
+        let slot = Arc::new(Mutex::new(Slot {
+            max: BATCH,
+            batch: None,
+        }));
+        Self {
+            driver: Box::pin(drive(sandbox, running, slot.clone())),
+            slot,
+            ready: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    /// Waits for at least one event and returns what is ready, at most `max`
+    /// events (0 is taken as 1). The empty batch is the end.
+    ///
+    /// Dropping the future is safe: no event is lost.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ended the answer; after it the chat has ended.
+    pub async fn next_batch(&mut self, max: u32) -> Result<Vec<Event>> {
+        let max = max.max(1);
+        if !self.ready.is_empty() {
+            let count = self.ready.len().min(max as usize);
+            return Ok(self.ready.drain(..count).collect());
+        }
+        poll_fn(|cx| self.poll_batch(cx, max)).await
+    }
+
+    fn poll_batch(&mut self, cx: &mut Context<'_>, max: u32) -> Poll<Result<Vec<Event>>> {
+        if self.ended {
+            return Poll::Ready(Ok(Vec::new()));
+        }
+        lock(&self.slot).max = max;
+        // The driver never waits for anything but the guest while the slot is
+        // empty, so one poll either fills the slot or has left a waker.
+        let over = self.driver.as_mut().poll(cx).is_ready();
+        let batch = lock(&self.slot).batch.take();
+        match batch {
+            Some(batch) => {
+                self.ended = !matches!(&batch, Ok(events) if !events.is_empty());
+                Poll::Ready(batch)
+            }
+            None if over => {
+                self.ended = true;
+                Poll::Ready(Ok(Vec::new()))
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Stream for Chat {
+    type Item = Result<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(event) = this.ready.pop_front() {
+                return Poll::Ready(Some(Ok(event)));
+            }
+            match std::task::ready!(this.poll_batch(cx, BATCH)) {
+                Ok(events) if events.is_empty() => return Poll::Ready(None),
+                Ok(events) => this.ready = events.into(),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Chat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chat")
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Asks the guest for one batch after another, each when the last was taken.
+async fn drive(mut sandbox: Sandbox, running: Running, slot: Arc<Mutex<Slot>>) {
+    loop {
+        let max = poll_fn(|_| {
+            let slot = lock(&slot);
+            match slot.batch {
+                // Only the chat polls this future, and it takes the batch
+                // first: no waker is needed.
+                Some(_) => Poll::Pending,
+                None => Poll::Ready(slot.max),
+            }
+        })
+        .await;
+        let batch = sandbox.next(&running, max).await;
+        let more = matches!(&batch, Ok(events) if !events.is_empty());
+        lock(&slot).batch = Some(batch);
+        if !more {
+            return;
+        }
+    }
+}
+
+/// A lock that is only ever held for a move: poisoning means nothing to it.
+fn lock(slot: &Mutex<Slot>) -> std::sync::MutexGuard<'_, Slot> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,196 @@
+//! The wasmtime engine, set up once for all plugins of a process.
+//!
+//! It compiles components and gives each chat a store out of a pool. What a
+//! store may do is not its business: that is the sandbox's.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::plugin::cache::CompileCache;
+use crate::policy::limits::{EPOCH_TICK, STACK_BYTES};
+
+/// Most chats at once, by default. Each reserves 4 GiB of address space (no
+/// memory), which is how wasmtime does without bounds checks.
+pub const DEFAULT_MAX_CHATS: u32 = 6_000;
+
+/// The most memory that any grant may allow a guest: the size of a slot in the
+/// pool, in bytes.
+pub const MAX_GUEST_MEMORY: usize = 1 << 30;
+
+/// How an [`Engine`] is set up.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EngineOptions {
+    /// Where compiled plugins are kept between runs; none: nowhere. See
+    /// [`default_cache_dir`].
+    pub cache_dir: Option<PathBuf>,
+    /// Most chats at once, over all plugins: [`DEFAULT_MAX_CHATS`]. One more
+    /// fails as overloaded.
+    pub max_chats: u32,
+    /// Keep a core dump of a plugin that traps with its error, for a debugger.
+    /// It holds all of the guest's memory. Off by default.
+    pub core_dumps: bool,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            cache_dir: None,
+            max_chats: DEFAULT_MAX_CHATS,
+            core_dumps: false,
+        }
+    }
+}
+
+/// `$XDG_CACHE_HOME/provider-host`, else `~/.cache/provider-host`; none where
+/// there is no home.
+pub fn default_cache_dir() -> Option<PathBuf> {
+    let base = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(dir) if !dir.is_empty() => PathBuf::from(dir),
+        _ => std::env::home_dir()?.join(".cache"),
+    };
+    base.is_absolute().then(|| base.join("provider-host"))
+}
+
+/// Compiles plugins and runs them. Cheap to clone; the clones are one engine.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    wasmtime: wasmtime::Engine,
+    cache: Option<CompileCache>,
+    max_chats: u32,
+}
+
+impl Engine {
+    /// Sets an engine up and starts its clock, a thread that ends with it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Host`] if the process can't have one: the machine is not
+    /// supported, or the address space is limited.
+    pub fn new(options: EngineOptions) -> Result<Self> {
+        let wasmtime = wasmtime::Engine::new(&config(&options)).map_err(|error| {
+            Error::new(
+                ErrorKind::Host,
+                format!(
+                    "could not set up the WebAssembly engine for {} chats: {error:#}; \
+                     if the address space is limited (ulimit -v), lift the limit or lower max_chats",
+                    options.max_chats
+                ),
+            )
+        })?;
+        start_clock(&wasmtime)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                wasmtime,
+                cache: options.cache_dir.map(CompileCache::new),
+                max_chats: options.max_chats,
+            }),
+        })
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.inner.wasmtime
+    }
+
+    pub(crate) fn cache(&self) -> Option<&CompileCache> {
+        self.inner.cache.as_ref()
+    }
+
+    /// The most chats at once, over all plugins.
+    pub fn max_chats(&self) -> u32 {
+        self.inner.max_chats
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("max_chats", &self.inner.max_chats)
+            .finish_non_exhaustive()
+    }
+}
+
+fn config(options: &EngineOptions) -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(options.max_chats)
+        .total_core_instances(options.max_chats.saturating_mul(4))
+        .total_memories(options.max_chats)
+        .total_tables(options.max_chats.saturating_mul(2))
+        .total_stacks(options.max_chats)
+        .max_memories_per_component(1)
+        .max_tables_per_component(4)
+        .max_memory_size(MAX_GUEST_MEMORY)
+        // What a slot keeps between two chats is cleared by hand instead of by
+        // the kernel, which is quicker for a little and wasteful for a lot.
+        .linear_memory_keep_resident(64 << 10)
+        .table_keep_resident(4 << 10);
+
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .epoch_interruption(true)
+        // A 0.2 guest has no use for the machinery of 0.3, which costs it a
+        // microsecond a call.
+        .concurrency_support(false)
+        .max_wasm_stack(STACK_BYTES)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))
+        .coredump_on_trap(options.core_dumps);
+    config
+}
+
+/// Ticks the engine's epoch until the engine is gone.
+fn start_clock(engine: &wasmtime::Engine) -> Result<()> {
+    let weak = engine.weak();
+    std::thread::Builder::new()
+        .name("epoch-clock".into())
+        .stack_size(64 << 10)
+        .spawn(move || {
+            loop {
+                std::thread::sleep(EPOCH_TICK);
+                let Some(engine) = weak.upgrade() else { break };
+                engine.increment_epoch();
+            }
+        })
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::Host,
+                format!("could not start the engine's clock thread: {error}"),
+            )
+        })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_options_make_an_engine_on_an_ordinary_machine() {
+        let engine = Engine::new(EngineOptions::default()).expect("an engine");
+        assert_eq!(engine.max_chats(), DEFAULT_MAX_CHATS);
+    }
+
+    #[test]
+    fn the_clock_ends_with_its_engine() {
+        let engine = Engine::new(EngineOptions {
+            max_chats: 1,
+            ..EngineOptions::default()
+        })
+        .expect("an engine");
+        let weak = engine.wasmtime().weak();
+        drop(engine);
+        let start = std::time::Instant::now();
+        // The clock holds the engine for the length of a tick at most.
+        while weak.upgrade().is_some() {
+            assert!(start.elapsed().as_secs() < 30, "the engine is still held");
+            std::thread::sleep(EPOCH_TICK);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A plugin with its settings and its grant: something to talk to.
+
+use std::sync::Arc;
+
+use crate::bindings::types;
+use crate::chat::Chat;
+use crate::egress::Egress;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plugin::Plugin;
+use crate::policy::{Grant, SandboxLimits};
+use crate::sandbox::Sandbox;
+
+/// What a provider runs with.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ProviderOptions {
+    /// What the plugin is told. Secrets stand in it as placeholders of
+    /// [`ProviderOptions::grant`].
+    pub settings: types::Settings,
+    /// What the plugin may do on the network: the origin it may reach, the
+    /// secrets that are put in for it, how long and how much.
+    pub grant: Grant,
+    /// What its code may use.
+    pub sandbox: SandboxLimits,
+}
+
+impl ProviderOptions {
+    /// Settings and grant, with the default limits of the sandbox.
+    pub fn new(settings: types::Settings, grant: Grant) -> Self {
+        Self {
+            settings,
+            grant,
+            sandbox: SandboxLimits::default(),
+        }
+    }
+
+    /// Replaces the sandbox's limits.
+    #[must_use]
+    pub fn with_sandbox(mut self, sandbox: SandboxLimits) -> Self {
+        self.sandbox = sandbox;
+        self
+    }
+}
+
+/// A provider that is ready to be asked. Cheap to clone; the clones share one
+/// connection pool.
+#[derive(Clone)]
+pub struct Provider {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    plugin: Plugin,
+    settings: types::Settings,
+    egress: Egress,
+    limits: SandboxLimits,
+}
+
+impl Provider {
+    /// Ties a plugin to its settings and its grant. Nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] if the grant can't be carried out, such as
+    /// a certificate authority that can't be read.
+    pub fn new(plugin: &Plugin, options: ProviderOptions) -> Result<Self> {
+        let egress = Egress::new(options.grant).map_err(|error| {
+            Error::new(ErrorKind::InvalidConfig, error.to_string()).caused_by(error)
+        })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                plugin: plugin.clone(),
+                settings: options.settings,
+                egress,
+                limits: options.sandbox,
+            }),
+        })
+    }
+
+    /// The plugin that this provider runs.
+    pub fn plugin(&self) -> &Plugin {
+        &self.inner.plugin
+    }
+
+    /// What the provider makes of its settings: warnings, or why it can't work
+    /// with them. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] with the path, what stands there and what
+    /// is allowed; or a fault of the plugin.
+    pub async fn check_settings(&self) -> Result<Vec<types::Note>> {
+        let mut sandbox = self.sandbox().await?;
+        sandbox.check_settings(&self.inner.settings).await
+    }
+
+    /// The models there are. Sends at most one request.
+    ///
+    /// # Errors
+    ///
+    /// Why the server could not be asked, each cause with a kind of its own; or
+    /// a fault of the plugin.
+    pub async fn list_models(&self) -> Result<types::Catalog> {
+        let mut sandbox = self.sandbox().await?;
+        sandbox.list_models(&self.inner.settings).await
+    }
+
+    /// One model by id (without the provider's prefix).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ModelNotFound`] with the reason and the nearest ids; else as
+    /// [`Provider::list_models`].
+    pub async fn resolve_model(&self, id: &str) -> Result<types::Model> {
+        let mut sandbox = self.sandbox().await?;
+        sandbox.resolve_model(&self.inner.settings, id).await
+    }
+
+    /// Sends a request and returns its answer as it comes. Does not wait for
+    /// the server: whatever it says comes from the [`Chat`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidRequest`] or [`ErrorKind::InvalidConfig`] if no
+    /// request can be made; [`ErrorKind::Overloaded`] if this host has no room;
+    /// or a fault of the plugin.
+    pub async fn chat(&self, model: &types::Model, request: &types::ChatRequest) -> Result<Chat> {
+        let mut sandbox = self.sandbox().await?;
+        let running = sandbox.chat(&self.inner.settings, model, request).await?;
+        Ok(Chat::new(sandbox, running))
+    }
+
+    async fn sandbox(&self) -> Result<Sandbox> {
+        let inner = &self.inner;
+        Sandbox::start(inner.plugin.pre(), &inner.egress, inner.limits.clone()).await
+    }
+}
+
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Provider")
+            .field("plugin", &self.inner.plugin)
+            .finish_non_exhaustive()
+    }
+}

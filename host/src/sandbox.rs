@@ -1,0 +1,456 @@
+//! One instance of a plugin, in a store of its own, under limits.
+//!
+//! What a guest can reach stands in [`GIVEN`]: HTTP through the egress layer, a
+//! clock that counts, and the streams of both. There is no file system, no
+//! environment, no socket, no randomness and no standard output to link, so that
+//! a plugin that asks for one is refused before it runs.
+//!
+//! What a guest can use up is bounded: memory, tables, instances, resources it
+//! holds, bytes a host call may copy, and processor time per call. A limit that
+//! is reached ends the chat with a typed error and hurts nothing else.
+//!
+//! Everything dies with the store. Nothing is kept from one chat to the next.
+
+use std::time::Instant;
+
+use wasmtime::component::{Component, Linker, ResourceAny, ResourceTable};
+use wasmtime::{
+    PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, UpdateDeadline, WasmCoreDump,
+};
+use wasmtime_wasi::clocks::{WasiClocksCtx, WasiClocksCtxView};
+use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::bindings::{World, WorldPre, types};
+use crate::egress::{Egress, Hooks, link_http_error_code};
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::SandboxLimits;
+use crate::policy::limits::EPOCH_TICK;
+
+/// The interfaces that a plugin may import, without their versions: any 0.2.x.
+pub(crate) const GIVEN: [&str; 6] = [
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:clocks/monotonic-clock",
+    "wasi:http/types",
+    "wasi:http/outgoing-handler",
+];
+
+/// The contract's own types may stand among the imports: they are no function.
+const TYPES: &str = "llm:provider/types";
+
+/// Whether this host gives an import, such as `wasi:io/poll@0.2.12`.
+pub(crate) fn gives(import: &str) -> bool {
+    match import.split_once('@') {
+        Some((interface, version)) if interface == TYPES => version.starts_with("0.1."),
+        Some((interface, version)) => GIVEN.contains(&interface) && version.starts_with("0.2."),
+        None => false,
+    }
+}
+
+/// What the host keeps for one store.
+pub(crate) struct State {
+    table: ResourceTable,
+    http: WasiHttpCtx,
+    clocks: WasiClocksCtx,
+    hooks: Hooks,
+    meter: Meter,
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.hooks,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
+
+impl wasmtime_wasi_io::IoView for State {
+    fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+}
+
+/// Links what [`GIVEN`] names, each by itself, and nothing else.
+pub(crate) fn link(
+    engine: &wasmtime::Engine,
+    component: &Component,
+) -> wasmtime::Result<WorldPre<State>> {
+    use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+    use wasmtime_wasi_http::p2::bindings::http;
+
+    let mut linker = Linker::<State>::new(engine);
+    wasmtime_wasi_io::add_to_linker_async(&mut linker)?;
+    monotonic_clock::add_to_linker::<_, wasmtime_wasi::clocks::WasiClocks>(
+        &mut linker,
+        |state: &mut State| WasiClocksCtxView {
+            ctx: &mut state.clocks,
+            table: &mut state.table,
+        },
+    )?;
+    let options = wasmtime_wasi_http::p2::bindings::LinkOptions::default();
+    http::types::add_to_linker::<_, WasiHttp>(&mut linker, &(&options).into(), State::http)?;
+    http::outgoing_handler::add_to_linker::<_, WasiHttp>(&mut linker, State::http)?;
+    link_http_error_code(&mut linker)?;
+    WorldPre::new(linker.instantiate_pre(component)?)
+}
+
+/// What a store has used, and what stopped it.
+struct Meter {
+    limits: SandboxLimits,
+    stopped_by: Option<&'static str>,
+    /// Ticks of the engine's clock during which this call was computing.
+    ticks: u64,
+    last_tick: Instant,
+}
+
+impl Meter {
+    fn begin_call(&mut self) {
+        self.ticks = 0;
+    }
+
+    /// One look at a guest that computes. A gap since the last look means that
+    /// the guest waited for the host meanwhile: waiting costs it nothing.
+    fn tick(&mut self, now: Instant) -> UpdateDeadline {
+        let computing = now.duration_since(self.last_tick) < 3 * EPOCH_TICK;
+        self.last_tick = now;
+        if !computing {
+            return UpdateDeadline::Continue(1);
+        }
+        self.ticks += 1;
+        if self.ticks > self.limits.cpu_ticks_per_call() {
+            self.stopped_by = Some("processor time");
+            return UpdateDeadline::Interrupt;
+        }
+        UpdateDeadline::Yield(1)
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let allowed = desired <= self.limits.memory_bytes;
+        if !allowed {
+            self.stopped_by = Some("memory");
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let allowed = desired <= self.limits.table_elements;
+        if !allowed {
+            self.stopped_by = Some("table elements");
+        }
+        Ok(allowed)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories
+    }
+}
+
+/// An answer that a guest is giving.
+pub(crate) struct Running {
+    stream: ResourceAny,
+}
+
+/// One instance in its store.
+pub(crate) struct Sandbox {
+    store: Store<State>,
+    world: World,
+}
+
+impl Sandbox {
+    /// Starts an instance: about 10 µs from the pool.
+    pub(crate) async fn start(
+        pre: &WorldPre<State>,
+        egress: &Egress,
+        limits: SandboxLimits,
+    ) -> Result<Self> {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.resource_table_entries);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(limits.field_bytes);
+        let host_call_fuel = limits.host_call_fuel;
+        let mut store = Store::new(
+            pre.engine(),
+            State {
+                table,
+                http,
+                clocks: WasiClocksCtx::default(),
+                hooks: egress.hooks(),
+                meter: Meter {
+                    limits,
+                    stopped_by: None,
+                    ticks: 0,
+                    last_tick: Instant::now(),
+                },
+            },
+        );
+        store.limiter(|state| &mut state.meter);
+        store.set_hostcall_fuel(host_call_fuel);
+        store.epoch_deadline_callback(|mut cx| Ok(cx.data_mut().meter.tick(Instant::now())));
+        store.set_epoch_deadline(1);
+        match pre.instantiate_async(&mut store).await {
+            Ok(world) => Ok(Self { store, world }),
+            Err(error) if error.is::<PoolConcurrencyLimitError>() => Err(Error::new(
+                ErrorKind::Overloaded,
+                "this host runs as many chats as it may; try again when one has ended, or raise \
+                 EngineOptions::max_chats",
+            )
+            .retryable_later()),
+            Err(error) => Err(failure(&mut store, error, "start")),
+        }
+    }
+
+    /// `info.check-settings`.
+    pub(crate) async fn check_settings(
+        &mut self,
+        settings: &types::Settings,
+    ) -> Result<Vec<types::Note>> {
+        self.begin_call();
+        let result = self
+            .world
+            .llm_provider_info()
+            .call_check_settings(&mut self.store, settings)
+            .await;
+        self.outcome(result, "check-settings")
+    }
+
+    /// `catalog.list-models`.
+    pub(crate) async fn list_models(
+        &mut self,
+        settings: &types::Settings,
+    ) -> Result<types::Catalog> {
+        self.begin_call();
+        let result = self
+            .world
+            .llm_provider_catalog()
+            .call_list_models(&mut self.store, settings)
+            .await;
+        self.outcome(result, "list-models")
+    }
+
+    /// `catalog.resolve-model`.
+    pub(crate) async fn resolve_model(
+        &mut self,
+        settings: &types::Settings,
+        id: &str,
+    ) -> Result<types::Model> {
+        self.begin_call();
+        let result = self
+            .world
+            .llm_provider_catalog()
+            .call_resolve_model(&mut self.store, settings, id)
+            .await;
+        self.outcome(result, "resolve-model")
+    }
+
+    /// `chat.start`.
+    pub(crate) async fn chat(
+        &mut self,
+        settings: &types::Settings,
+        model: &types::Model,
+        request: &types::ChatRequest,
+    ) -> Result<Running> {
+        self.begin_call();
+        let result = self
+            .world
+            .llm_provider_chat()
+            .call_start(&mut self.store, settings, model, request)
+            .await;
+        let stream = self.outcome(result, "start")?;
+        Ok(Running { stream })
+    }
+
+    /// `chat-stream.next`.
+    pub(crate) async fn next(&mut self, running: &Running, max: u32) -> Result<Vec<types::Event>> {
+        self.begin_call();
+        let result = self
+            .world
+            .llm_provider_chat()
+            .chat_stream()
+            .call_next(&mut self.store, running.stream, max)
+            .await;
+        self.outcome(result, "next")
+    }
+
+    fn begin_call(&mut self) {
+        self.store.data_mut().meter.begin_call();
+        // Two ticks: the one that is under way is not the call's own.
+        self.store.set_epoch_deadline(2);
+    }
+
+    /// Tells apart what the provider says went wrong and what became of the
+    /// provider.
+    fn outcome<T>(
+        &mut self,
+        result: wasmtime::Result<std::result::Result<T, types::Error>>,
+        call: &str,
+    ) -> Result<T> {
+        match result {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.told(error)),
+            Err(error) => Err(failure(&mut self.store, error, call)),
+        }
+    }
+
+    /// The provider's error, with what the transport knows of it and no secret.
+    fn told(&mut self, error: types::Error) -> Error {
+        let hooks = &self.store.data().hooks;
+        let error = Error::from(error);
+        let transport_speaks = matches!(
+            error.kind(),
+            ErrorKind::Unreachable
+                | ErrorKind::Timeout
+                | ErrorKind::Interrupted
+                | ErrorKind::Protocol
+        );
+        let redact = |text| hooks.redact(text);
+        let Some(cause) = hooks.last_failure().filter(|_| transport_speaks) else {
+            return error.map_texts(redact);
+        };
+        let detail = cause.detail().filter(|detail| !detail.is_empty());
+        error
+            .map_message(|message| match detail {
+                Some(detail) if !message.contains(&detail) => format!("{message} ({detail})"),
+                _ => message,
+            })
+            .map_texts(redact)
+            .caused_by(cause)
+    }
+}
+
+/// What stopped a guest.
+fn failure(store: &mut Store<State>, error: wasmtime::Error, call: &str) -> Error {
+    let core_dump = error
+        .downcast_ref::<WasmCoreDump>()
+        .map(|dump| dump.serialize(&mut *store, "plugin"));
+    let state = store.data_mut();
+    let sent = state.hooks.request_sent();
+    let limits = &state.meter.limits;
+    let trap = error.downcast_ref::<Trap>().copied();
+    let limit = match (state.meter.stopped_by, trap) {
+        (Some("memory"), _) => Some(format!("memory ({} MiB)", limits.memory_bytes >> 20)),
+        (Some("processor time"), _) | (_, Some(Trap::Interrupt)) => Some(format!(
+            "processor time ({} s in one call)",
+            limits.cpu_time_per_call.as_secs_f32()
+        )),
+        (Some(other), _) => Some(other.to_owned()),
+        (None, Some(Trap::StackOverflow)) => Some("stack".to_owned()),
+        (None, _) => None,
+    };
+    let error = match limit {
+        Some(limit) => Error::new(
+            ErrorKind::PluginLimit,
+            format!(
+                "the plugin reached a limit of its sandbox in `{call}`: {limit}; its chat has \
+                 ended, no other is concerned"
+            ),
+        )
+        .caused_by(error),
+        None => {
+            let why = state.hooks.redact(format!("{:#}", Root(&error)));
+            Error::new(
+                ErrorKind::PluginTrapped,
+                format!(
+                    "the plugin failed in `{call}` and was stopped: {why}; its chat has ended, no \
+                     other is concerned"
+                ),
+            )
+            .caused_by(error)
+        }
+    };
+    error.sent(sent).with_core_dump(core_dump)
+}
+
+/// The innermost cause of an error: what is above it are addresses in a guest.
+struct Root<'a>(&'a wasmtime::Error);
+
+impl std::fmt::Display for Root<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let root: &dyn std::error::Error = self.0.root_cause();
+        write!(f, "{root}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_is_given_http_io_and_a_clock_of_wasi_0_2_and_nothing_else() {
+        for import in [
+            "wasi:io/poll@0.2.0",
+            "wasi:http/outgoing-handler@0.2.12",
+            "wasi:clocks/monotonic-clock@0.2.3",
+            "llm:provider/types@0.1.0",
+        ] {
+            assert!(gives(import), "{import}");
+        }
+        for import in [
+            "wasi:io/poll",
+            "wasi:io/poll@0.3.0",
+            "wasi:filesystem/types@0.2.12",
+            "wasi:cli/environment@0.2.12",
+            "wasi:sockets/tcp@0.2.12",
+            "wasi:random/random@0.2.12",
+            "wasi:clocks/wall-clock@0.2.12",
+            "wasi:http/incoming-handler@0.2.12",
+            "llm:provider/chat@0.1.0",
+            "env",
+        ] {
+            assert!(!gives(import), "{import}");
+        }
+    }
+
+    #[test]
+    fn only_time_spent_computing_counts_against_a_call() {
+        let start = Instant::now();
+        let limits = SandboxLimits::new().with_cpu_time_per_call(3 * EPOCH_TICK);
+        let mut meter = Meter {
+            limits,
+            stopped_by: None,
+            ticks: 0,
+            last_tick: start,
+        };
+        let mut now = start;
+        for _ in 0..100 {
+            now += 5 * EPOCH_TICK;
+            assert!(matches!(meter.tick(now), UpdateDeadline::Continue(1)));
+        }
+        for _ in 0..3 {
+            now += EPOCH_TICK;
+            assert!(matches!(meter.tick(now), UpdateDeadline::Yield(1)));
+        }
+        assert!(matches!(
+            meter.tick(now + EPOCH_TICK),
+            UpdateDeadline::Interrupt
+        ));
+        assert_eq!(meter.stopped_by, Some("processor time"));
+        meter.begin_call();
+        assert!(matches!(
+            meter.tick(now + 2 * EPOCH_TICK),
+            UpdateDeadline::Yield(1)
+        ));
+    }
+}
