@@ -1,0 +1,20 @@
+//! The environment, as a function from name to value.
+//!
+//! The library never asks the process for its variables: a caller that serves
+//! several users, and every test, has an environment of its own.
+
+use std::path::PathBuf;
+
+/// Looks a variable up. A value that is not Unicode counts as absent.
+pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// The value of a variable, unless it is blank.
+pub(crate) fn non_empty(environment: &Environment<'_>, name: &str) -> Option<String> {
+    environment(name).filter(|value| !value.trim().is_empty())
+}
+
+/// The user's home directory.
+pub(crate) fn home(environment: &Environment<'_>) -> Option<PathBuf> {
+    let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+    non_empty(environment, variable).map(PathBuf::from)
+}

@@ -1,0 +1,301 @@
+//! Which API key is used: a profile, then the provider's variable, then the
+//! configuration.
+//!
+//! Only what is used is looked at: with a profile for the provider, a missing
+//! variable in `apiKey` is nobody's business. (OpenClaw's discovery asks the
+//! variable first and its requests the profile; two orders are one too many.)
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::environment::Environment;
+use super::error::ConfigError;
+use super::interpolation::{interpolate_plain, is_variable_name, sole_variable};
+use super::secret::{check_header_value, from_reference};
+use crate::credentials::{Profiles, clean_key};
+
+/// Where the API key came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// There is no key.
+    None,
+    /// A stored key profile, by its id.
+    Profile(String),
+    /// An environment variable, by its name.
+    Environment(String),
+    /// `apiKey` of the configuration, as a literal.
+    Configuration,
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => formatter.write_str("none"),
+            Self::Profile(id) => write!(formatter, "key profile {id}"),
+            Self::Environment(name) => write!(formatter, "environment variable {name}"),
+            Self::Configuration => formatter.write_str("apiKey in the configuration"),
+        }
+    }
+}
+
+/// A key and where it came from. `None`: there is none.
+pub(super) type Key = Option<(String, KeySource)>;
+
+/// Chooses the key. `configured` is the value of `apiKey`, which stands at
+/// `path`.
+pub(super) fn choose(
+    provider: &str,
+    key_variable: Option<&str>,
+    configured: Option<&Value>,
+    path: &str,
+    environment: &Environment<'_>,
+    profiles: &Profiles,
+) -> Result<Key, ConfigError> {
+    if let Some(credential) = profiles.credential(provider) {
+        let source = KeySource::Profile(credential.profile().to_owned());
+        return Ok(Some((credential.key().to_owned(), source)));
+    }
+    if let Some(variable) = key_variable {
+        let key = from_variable(variable, environment)?;
+        if key.is_some() {
+            return Ok(key);
+        }
+    }
+    match configured {
+        Some(value) => from_configuration(value, path, key_variable, environment),
+        None => Ok(None),
+    }
+}
+
+fn from_variable(variable: &str, environment: &Environment<'_>) -> Result<Key, ConfigError> {
+    let source = KeySource::Environment(variable.to_owned());
+    finish(environment(variable).unwrap_or_default(), source, || {
+        format!("environment variable {variable}")
+    })
+}
+
+fn from_configuration(
+    value: &Value,
+    path: &str,
+    key_variable: Option<&str>,
+    environment: &Environment<'_>,
+) -> Result<Key, ConfigError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Object(reference) => {
+            let key = from_reference(reference, path, environment)?;
+            let name = reference.get("id").and_then(Value::as_str);
+            let source = KeySource::Environment(name.unwrap_or_default().to_owned());
+            finish(key, source, || path.to_owned())
+        }
+        Value::String(text) => {
+            // OpenClaw stores the *name* of the variable. The provider's own
+            // is never meant as a key; any other word in capitals (`EMPTY` is
+            // a favourite with vLLM) is a name only if such a variable is set.
+            let name = text.trim();
+            if is_variable_name(name) {
+                let key = from_variable(name, environment)?;
+                if key.is_some() || Some(name) == key_variable {
+                    return Ok(key);
+                }
+            }
+            let source = match sole_variable(name) {
+                Some(variable) => KeySource::Environment(variable.to_owned()),
+                None => KeySource::Configuration,
+            };
+            let key = interpolate_plain(text, path, environment)?;
+            finish(key, source, || path.to_owned())
+        }
+        other => Err(ConfigError::wrong_secret(
+            path,
+            other,
+            "the key as a text, ${VARIABLE}, the name of a variable, \
+             or { source: \"env\", id: \"VARIABLE\" }",
+        )),
+    }
+}
+
+fn finish(
+    text: String,
+    source: KeySource,
+    path: impl FnOnce() -> String,
+) -> Result<Key, ConfigError> {
+    let key = clean_key(&text);
+    if key.is_empty() {
+        return Ok(None);
+    }
+    check_header_value(&key, path)?;
+    Ok(Some((key, source)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn environment(name: &str) -> Option<String> {
+        match name {
+            "OTHER" => Some("from-other\n".into()),
+            "SPACES" => Some(" \r\n\u{2028}".into()),
+            "BELL" => Some("a\u{7}b".into()),
+            _ => None,
+        }
+    }
+
+    fn with_key(name: &str) -> Option<String> {
+        match name {
+            "VLLM_API_KEY" => Some(" from-variable\r\n".into()),
+            _ => environment(name),
+        }
+    }
+
+    #[test]
+    fn profiles_go_before_the_variable_and_the_variable_before_the_configuration() {
+        let mut stored = Profiles::empty();
+        stored.set("vllm", "from-profile").unwrap();
+        let none = Profiles::empty();
+        let configured = json!("from-configuration");
+        let missing = json!("${GONE}");
+        type Env = fn(&str) -> Option<String>;
+        let cases: [(&Profiles, Env, Option<&Value>, Key); 6] = [
+            (
+                &stored,
+                with_key,
+                Some(&configured),
+                Some((
+                    "from-profile".into(),
+                    KeySource::Profile("vllm:default".into()),
+                )),
+            ),
+            (
+                &stored,
+                environment,
+                Some(&missing),
+                Some((
+                    "from-profile".into(),
+                    KeySource::Profile("vllm:default".into()),
+                )),
+            ),
+            (
+                &none,
+                with_key,
+                Some(&configured),
+                Some((
+                    "from-variable".into(),
+                    KeySource::Environment("VLLM_API_KEY".into()),
+                )),
+            ),
+            (
+                &none,
+                with_key,
+                Some(&missing),
+                Some((
+                    "from-variable".into(),
+                    KeySource::Environment("VLLM_API_KEY".into()),
+                )),
+            ),
+            (
+                &none,
+                environment,
+                Some(&configured),
+                Some(("from-configuration".into(), KeySource::Configuration)),
+            ),
+            (&none, environment, None, None),
+        ];
+        for (index, (profiles, environment, configured, expected)) in cases.into_iter().enumerate()
+        {
+            let key = choose(
+                "vllm",
+                Some("VLLM_API_KEY"),
+                configured,
+                "p.apiKey",
+                &environment,
+                profiles,
+            );
+            assert_eq!(key.unwrap(), expected, "case {index}");
+        }
+    }
+
+    #[test]
+    fn a_configured_key_is_a_literal_a_name_a_variable_or_a_reference() {
+        let other = || {
+            Some((
+                String::from("from-other"),
+                KeySource::Environment("OTHER".into()),
+            ))
+        };
+        let literal = |text: &str| Some((String::from(text), KeySource::Configuration));
+        let cases = [
+            (json!("sk-literal\n"), literal("sk-literal")),
+            (json!("OTHER"), other()),
+            (json!("${OTHER}"), other()),
+            (json!(" ${OTHER}\n"), other()),
+            (json!("a${OTHER}"), literal("afrom-other")),
+            (json!("$${OTHER}"), literal("${OTHER}")),
+            (
+                json!({"source": "env", "provider": "default", "id": "OTHER"}),
+                other(),
+            ),
+            (json!("EMPTY"), literal("EMPTY")),
+            (json!("VLLM_API_KEY"), None),
+            (json!(""), None),
+            (json!(" \n"), None),
+            (json!("SPACES"), literal("SPACES")),
+            (json!("${SPACES}"), None),
+            (json!(null), None),
+        ];
+        let none = Profiles::empty();
+        for (configured, expected) in cases {
+            let key = choose(
+                "vllm",
+                Some("VLLM_API_KEY"),
+                Some(&configured),
+                "p.apiKey",
+                &environment,
+                &none,
+            );
+            assert_eq!(key.unwrap(), expected, "{configured}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_used_is_refused_without_being_shown() {
+        let cases = [
+            (
+                json!("${GONE}"),
+                "environment variable GONE is not set, and p.apiKey uses it",
+            ),
+            (
+                json!("BELL"),
+                "environment variable BELL holds a line break",
+            ),
+            (json!("a\u{0}b"), "p.apiKey holds a line break"),
+            (json!(12345), "p.apiKey is a number; allowed is the key as"),
+            (json!(["k"]), "p.apiKey is a list"),
+            (
+                json!({"id": "OTHER"}),
+                "p.apiKey is an object; allowed is a text or",
+            ),
+            (
+                json!({"source": "exec", "id": "x"}),
+                "p.apiKey.source is the text \"exec\"",
+            ),
+        ];
+        for (configured, expected) in cases {
+            let error = choose(
+                "vllm",
+                Some("VLLM_API_KEY"),
+                Some(&configured),
+                "p.apiKey",
+                &environment,
+                &Profiles::empty(),
+            )
+            .unwrap_err()
+            .to_string();
+            assert!(error.contains(expected), "{configured}: {error}");
+            assert!(!error.contains("12345"), "{error}");
+        }
+    }
+}

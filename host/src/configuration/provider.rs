@@ -1,0 +1,436 @@
+//! One provider's entry, resolved: what the plugin may see on one side, what
+//! only the host needs on the other.
+//!
+//! The plugin gets its entry without `apiKey` (it has a field of its own),
+//! without `request.tls` and without `request.proxy`: certificates, private
+//! keys and proxy passwords are the transport's business, and what a plugin
+//! has no use for does not enter the sandbox.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::environment::{Environment, home};
+use super::error::ConfigError;
+use super::interpolation::interpolate_plain;
+use super::key::{self, KeySource};
+use super::secret::{Resolver, from_reference, plain};
+use super::{Configuration, agents, document, path};
+use crate::credentials::Profiles;
+
+/// Longest `timeoutSeconds`: a day. More is a mistake of unit.
+const LONGEST_TIMEOUT: f64 = 86_400.0;
+
+/// Largest certificate file that is read; the bundle of all public
+/// authorities is a quarter of that.
+const LARGEST_CERTIFICATES: u64 = 1024 * 1024;
+
+/// What has to be known of a provider before its settings are resolved. A
+/// plugin's manifest says it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProviderFacts<'a> {
+    /// Environment variable that holds the API key by convention.
+    pub key_variable: Option<&'a str>,
+    /// Base URL where the configuration names none.
+    pub default_base_url: Option<&'a str>,
+}
+
+/// The settings as the plugin gets them. Every secret is a placeholder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsText {
+    /// JSON object: the provider's entry. None: there is none.
+    pub config: Option<String>,
+    /// The placeholder of the API key.
+    pub api_key: Option<String>,
+    /// `agents.defaults.models` has the key `<id>/*`.
+    pub discover: bool,
+    /// Model id and JSON object: `agents.defaults.models["<id>/<model>"].params`.
+    pub models: Vec<(String, String)>,
+}
+
+/// Something that is not an error and that a user should be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Stable name in kebab-case, such as `unsupported-setting`.
+    pub code: &'static str,
+    /// Where it stands in the configuration.
+    pub path: Option<String>,
+    /// One sentence.
+    pub message: String,
+}
+
+/// A provider's settings, resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// What the plugin gets.
+    pub settings: SettingsText,
+    /// The configured base URL, else the provider's own; trimmed.
+    pub base_url: String,
+    /// `request.allowPrivateNetwork`.
+    pub allow_private: bool,
+    /// Certificates to trust beside the system's, as PEM: `request.tls.ca`.
+    pub ca_pem: Option<String>,
+    /// `timeoutSeconds`.
+    pub timeout: Option<Duration>,
+    /// Where the API key came from.
+    pub key_source: KeySource,
+    /// What the user should be told.
+    pub notes: Vec<Note>,
+}
+
+/// Where a provider's entry stands or would stand, and the entry if there is one.
+type Entry<'a> = (String, Option<&'a Map<String, Value>>);
+
+impl Configuration {
+    /// Resolves the settings of the provider `id` (in any case).
+    ///
+    /// `mint` turns the text of a secret into the text that stands for it in
+    /// the sandbox; it is called once for every secret, in no particular
+    /// order. Variables are put in only where they are used.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with the path of what is wrong. What the host does not
+    /// read itself is not judged here: the plugin does that.
+    pub fn resolve_provider(
+        &self,
+        id: &str,
+        facts: &ProviderFacts<'_>,
+        environment: &Environment<'_>,
+        profiles: &Profiles,
+        mint: &mut dyn FnMut(String) -> String,
+    ) -> Result<Resolved, ConfigError> {
+        let id = id.trim().to_lowercase();
+        let mut notes = self.general_notes();
+        let (at, entry) = self.entry(&id, &mut notes)?;
+        let present = entry.is_some();
+        let mut entry = entry.cloned().unwrap_or_default();
+
+        let key_path = path::member(&at, "apiKey");
+        let configured_key = entry.remove("apiKey");
+        let key = key::choose(
+            &id,
+            facts.key_variable,
+            configured_key.as_ref(),
+            &key_path,
+            environment,
+            profiles,
+        )?;
+        note_unused_key(
+            configured_key.as_ref(),
+            key.as_ref().map(|(_, source)| source),
+            &key_path,
+            &mut notes,
+        );
+
+        let transport = Transport::take(&mut entry, &at)?;
+        let mut resolver = Resolver { environment, mint };
+        resolver.entry(&mut entry, &at)?;
+        let agents::ModelEntries { wildcard, params } = self.model_entries(&id, environment)?;
+
+        let base_url = base_url(&entry, &at, &id, facts)?;
+        let allow_private = allow_private(&entry, &at)?;
+        let timeout = timeout(&entry, &at)?;
+        let ca_pem = transport.certificates(self.file(), &at, environment, &mut notes)?;
+        let (api_key, key_source) = match key {
+            Some((key, source)) => (Some(mint(key)), source),
+            None => (None, KeySource::None),
+        };
+        Ok(Resolved {
+            settings: SettingsText {
+                config: present.then(|| Value::Object(entry).to_string()),
+                api_key,
+                discover: wildcard,
+                models: params,
+            },
+            base_url,
+            allow_private,
+            ca_pem,
+            timeout,
+            key_source,
+            notes,
+        })
+    }
+
+    /// Whether the configuration has an entry for the provider `id`.
+    #[must_use]
+    pub fn has_provider(&self, id: &str) -> bool {
+        let id = id.trim().to_lowercase();
+        self.entry(&id, &mut Vec::new())
+            .is_ok_and(|(_, entry)| entry.is_some())
+    }
+
+    /// The provider's entry and where it stands. Ids are compared trimmed and
+    /// without regard to case; the one that is spelled as the id wins.
+    fn entry(&self, id: &str, notes: &mut Vec<Note>) -> Result<Entry<'_>, ConfigError> {
+        const PROVIDERS: &str = "models.providers";
+        let providers = self.object_at(&["models", "providers"])?;
+        let mut same: Vec<(&String, &Value)> = providers
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| key.trim().to_lowercase() == id)
+            .collect();
+        same.sort_by_key(|(key, _)| key.as_str() != id);
+        let Some((key, value)) = same.first() else {
+            return Ok((path::member(PROVIDERS, id), None));
+        };
+        let at = path::member(PROVIDERS, key);
+        for (other, _) in &same[1..] {
+            notes.push(Note {
+                code: "duplicate-provider",
+                path: Some(path::member(PROVIDERS, other)),
+                message: format!("not used: {at} is the same provider"),
+            });
+        }
+        match value {
+            Value::Object(entry) => Ok((at, Some(entry))),
+            other => Err(ConfigError::wrong_type(
+                &at,
+                other,
+                "an object, such as { baseUrl: \"http://127.0.0.1:8000/v1\", models: [] }",
+            )),
+        }
+    }
+
+    /// What of OpenClaw's file format this host does not follow.
+    fn general_notes(&self) -> Vec<Note> {
+        let mut notes = Vec::new();
+        if self.root.contains_key("$include") {
+            notes.push(Note {
+                code: "unsupported-setting",
+                path: Some(String::from("$include")),
+                message: String::from(
+                    "other files are not included: settings that stand there are not seen",
+                ),
+            });
+        }
+        notes
+    }
+}
+
+/// Says that a key in the configuration is not the one that is used: whoever
+/// wrote it there would look for the reason of a 401 in the wrong place.
+fn note_unused_key(
+    configured: Option<&Value>,
+    used: Option<&KeySource>,
+    path: &str,
+    notes: &mut Vec<Note>,
+) {
+    let variable = match (configured, used) {
+        (None | Some(Value::Null), _) | (_, None | Some(KeySource::Configuration)) => return,
+        (_, Some(KeySource::Environment(name))) => Some(name.as_str()),
+        (_, Some(_)) => None,
+    };
+    // `apiKey: "${VLLM_API_KEY}"` names the key that is used.
+    let names_it = match (configured, variable) {
+        (Some(Value::String(text)), Some(name)) => {
+            text.trim() == name || text.trim() == format!("${{{name}}}")
+        }
+        (Some(Value::Object(reference)), Some(name)) => {
+            reference.get("id").and_then(Value::as_str) == Some(name)
+        }
+        _ => false,
+    };
+    if let (false, Some(used)) = (names_it, used) {
+        notes.push(Note {
+            code: "key-not-used",
+            path: Some(path.to_owned()),
+            message: format!("not used: {used} goes before it"),
+        });
+    }
+}
+
+/// The configured base URL, else the provider's own. A blank one counts as
+/// none, as OpenClaw has it.
+fn base_url(
+    entry: &Map<String, Value>,
+    at: &str,
+    id: &str,
+    facts: &ProviderFacts<'_>,
+) -> Result<String, ConfigError> {
+    let at = path::member(at, "baseUrl");
+    let configured = match entry.get("baseUrl") {
+        None | Some(Value::Null) => "",
+        Some(Value::String(text)) => text.trim(),
+        Some(other) => {
+            return Err(ConfigError::wrong_type(
+                &at,
+                other,
+                "a URL, such as \"http://127.0.0.1:8000/v1\"",
+            ));
+        }
+    };
+    let url = match (configured, facts.default_base_url) {
+        ("", Some(default)) => default.trim(),
+        (configured, _) => configured,
+    };
+    if url.is_empty() {
+        return Err(ConfigError::NoBaseUrl {
+            provider: id.to_owned(),
+            path: at,
+        });
+    }
+    Ok(url.to_owned())
+}
+
+fn allow_private(entry: &Map<String, Value>, at: &str) -> Result<bool, ConfigError> {
+    let request = match entry.get("request") {
+        None | Some(Value::Null) => return Ok(false),
+        Some(Value::Object(request)) => request,
+        Some(other) => {
+            let at = path::member(at, "request");
+            return Err(ConfigError::wrong_type(&at, other, "an object"));
+        }
+    };
+    match request.get("allowPrivateNetwork") {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(other) => Err(ConfigError::wrong_type(
+            &path::member(&path::member(at, "request"), "allowPrivateNetwork"),
+            other,
+            "true or false",
+        )),
+    }
+}
+
+fn timeout(entry: &Map<String, Value>, at: &str) -> Result<Option<Duration>, ConfigError> {
+    let value = match entry.get("timeoutSeconds") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(value) => value,
+    };
+    value
+        .as_f64()
+        .filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST_TIMEOUT)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|duration| !duration.is_zero())
+        .map(Some)
+        .ok_or_else(|| {
+            ConfigError::wrong_type(
+                &path::member(at, "timeoutSeconds"),
+                value,
+                "a number of seconds above 0 and up to 86400",
+            )
+        })
+}
+
+/// What the entry says about the transport, taken out of it.
+struct Transport {
+    tls: Map<String, Value>,
+    proxy: Option<Value>,
+}
+
+impl Transport {
+    fn take(entry: &mut Map<String, Value>, at: &str) -> Result<Self, ConfigError> {
+        // A `request` of another type is refused with the rest of it, later.
+        let (tls, proxy) = match entry.get_mut("request") {
+            Some(Value::Object(request)) => (request.remove("tls"), request.remove("proxy")),
+            _ => (None, None),
+        };
+        let tls = match tls {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(tls)) => tls,
+            Some(other) => {
+                let at = path::member(&path::member(at, "request"), "tls");
+                return Err(ConfigError::wrong_secret(
+                    &at,
+                    &other,
+                    "an object, such as { ca: \"ca.pem\" }",
+                ));
+            }
+        };
+        let proxy = proxy.filter(|value| !value.is_null());
+        Ok(Self { tls, proxy })
+    }
+
+    /// The certificates of `request.tls.ca`, with a note for each setting that
+    /// is not followed.
+    fn certificates(
+        mut self,
+        file: Option<&Path>,
+        at: &str,
+        environment: &Environment<'_>,
+        notes: &mut Vec<Note>,
+    ) -> Result<Option<String>, ConfigError> {
+        let request = path::member(at, "request");
+        let tls_at = path::member(&request, "tls");
+        let ca = self.tls.remove("ca");
+        let mut unsupported = |path: String, message: &str| {
+            notes.push(Note {
+                code: "unsupported-setting",
+                path: Some(path),
+                message: message.to_owned(),
+            });
+        };
+        for (key, value) in &self.tls {
+            let message = match (key.as_str(), value) {
+                (_, Value::Null | Value::Bool(false)) => continue,
+                ("insecureSkipVerify", _) => {
+                    "not followed: certificates are always verified; \
+                     put the server's authority into request.tls.ca"
+                }
+                ("cert" | "key" | "passphrase", _) => {
+                    "not followed: client certificates are not supported"
+                }
+                _ => "not followed: of request.tls only ca is supported",
+            };
+            unsupported(path::member(&tls_at, key), message);
+        }
+        if self.proxy.is_some() {
+            unsupported(
+                path::member(&request, "proxy"),
+                "not followed: proxies are not supported, the server is dialled itself",
+            );
+        }
+        let at = path::member(&tls_at, "ca");
+        let text = match ca {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => interpolate_plain(&text, &at, environment)?,
+            Some(Value::Object(reference)) => from_reference(&reference, &at, environment)?,
+            Some(mut other) => {
+                plain(&mut other, &at, environment)?;
+                return Err(ConfigError::wrong_type(&at, &other, CERTIFICATES));
+            }
+        };
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        read_certificates(&text, file, &at, environment).map(Some)
+    }
+}
+
+const CERTIFICATES: &str = "certificates as PEM text, or the name of a file that holds them";
+const PEM: &str = "-----BEGIN CERTIFICATE-----";
+
+/// PEM text stands for itself, as in OpenClaw; anything else is a file,
+/// relative to the configuration file.
+fn read_certificates(
+    text: &str,
+    file: Option<&Path>,
+    at: &str,
+    environment: &Environment<'_>,
+) -> Result<String, ConfigError> {
+    if text.contains(PEM) {
+        return Ok(text.to_owned());
+    }
+    if text.contains("-----BEGIN") || text.contains('\n') {
+        // Perhaps a private key: it is not quoted.
+        let found = Value::String(String::new());
+        return Err(ConfigError::wrong_secret(at, &found, CERTIFICATES));
+    }
+    let name = path::expand_home(text.trim(), home(environment).as_deref());
+    let name = match file.and_then(Path::parent) {
+        Some(directory) => directory.join(name),
+        None => name,
+    };
+    let pem = document::read(&name, LARGEST_CERTIFICATES)?;
+    if pem.contains(PEM) {
+        return Ok(pem);
+    }
+    Err(ConfigError::Read {
+        file: name,
+        cause: format!("it holds no certificate (no {PEM:?}), and {at} names it"),
+    })
+}
+
+#[cfg(test)]
+mod tests;

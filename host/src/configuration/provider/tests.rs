@@ -1,0 +1,299 @@
+use serde_json::json;
+
+use super::*;
+
+const FACTS: ProviderFacts<'_> = ProviderFacts {
+    key_variable: Some("VLLM_API_KEY"),
+    default_base_url: Some("http://127.0.0.1:8000/v1"),
+};
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "TOKEN" => Some(String::from("s3cret")),
+        "HOST" => Some(String::from("gpu.lan")),
+        _ => None,
+    }
+}
+
+/// Resolves `vllm`, with placeholders `<secret>` that a test can read.
+fn resolve(text: &str) -> Result<Resolved, ConfigError> {
+    resolve_in(&Configuration::parse(text, "f").unwrap())
+}
+
+fn resolve_in(configuration: &Configuration) -> Result<Resolved, ConfigError> {
+    configuration.resolve_provider(
+        "vllm",
+        &FACTS,
+        &environment,
+        &Profiles::empty(),
+        &mut |secret| format!("<{}>", secret.len()),
+    )
+}
+
+fn config(resolved: &Resolved) -> Value {
+    serde_json::from_str(resolved.settings.config.as_deref().unwrap()).unwrap()
+}
+
+#[test]
+fn without_a_configuration_the_providers_own_facts_hold() {
+    let resolved = resolve_in(&Configuration::empty()).unwrap();
+    assert_eq!(
+        resolved,
+        Resolved {
+            settings: SettingsText {
+                config: None,
+                api_key: None,
+                discover: false,
+                models: vec![]
+            },
+            base_url: "http://127.0.0.1:8000/v1".into(),
+            allow_private: false,
+            ca_pem: None,
+            timeout: None,
+            key_source: KeySource::None,
+            notes: vec![],
+        }
+    );
+}
+
+#[test]
+fn a_full_entry_is_taken_apart() {
+    let resolved = resolve(
+        "{
+        models: { providers: { other: { apiKey: '${GONE}', headers: 7 }, vllm: {
+            baseUrl: ' http://${HOST}:9000/v1 ', apiKey: '${TOKEN}', api: 'openai-completions',
+            headers: { 'X-Team': 'red', Authorization: 'Bearer ${TOKEN}' },
+            timeoutSeconds: 2.5,
+            request: { allowPrivateNetwork: true, auth: { mode: 'authorization-bearer', token: 'lit' },
+                       tls: { key: 'private' }, proxy: { mode: 'env-proxy' } },
+            models: [ { id: 'm', contextWindow: 128000.0, headers: { Cookie: 'abc' } } ],
+        } } },
+        agents: { defaults: { models: { 'vllm/*': {}, 'vllm/m': { params: { a: 1 } } } } },
+    }",
+    )
+    .unwrap();
+    assert_eq!(
+        config(&resolved),
+        json!({
+            "baseUrl": " http://gpu.lan:9000/v1 ",
+            "api": "openai-completions",
+            "headers": {"X-Team": "red", "Authorization": "Bearer <6>"},
+            "timeoutSeconds": 2.5,
+            "request": {"allowPrivateNetwork": true,
+                        "auth": {"mode": "authorization-bearer", "token": "<3>"}},
+            "models": [{"id": "m", "contextWindow": 128_000, "headers": {"Cookie": "<3>"}}],
+        })
+    );
+    assert_eq!(resolved.settings.api_key.as_deref(), Some("<6>"));
+    assert_eq!(resolved.key_source, KeySource::Environment("TOKEN".into()));
+    assert!(resolved.settings.discover);
+    assert_eq!(
+        resolved.settings.models,
+        [(String::from("m"), String::from("{\"a\":1}"))]
+    );
+    assert_eq!(resolved.base_url, "http://gpu.lan:9000/v1");
+    assert!(resolved.allow_private);
+    assert_eq!(resolved.timeout, Some(Duration::from_millis(2500)));
+    let noted: Vec<_> = resolved.notes.iter().flat_map(|note| &note.path).collect();
+    assert_eq!(
+        noted,
+        [
+            "models.providers.vllm.request.tls.key",
+            "models.providers.vllm.request.proxy"
+        ]
+    );
+}
+
+#[test]
+fn a_provider_is_found_however_its_id_is_spelled() {
+    for key in ["vllm", "vLLM", " VLLM "] {
+        let text = format!("{{models: {{providers: {{'{key}': {{models: 1}}}}}}}}");
+        let configuration = Configuration::parse(&text, "f").unwrap();
+        assert!(configuration.has_provider("vllm"), "{key}");
+        assert_eq!(config(&resolve(&text).unwrap()), json!({"models": 1}));
+    }
+    let two = resolve("{models: {providers: {VLLM: {a: 1}, vllm: {a: 2}}}}").unwrap();
+    assert_eq!(config(&two), json!({"a": 2}));
+    assert_eq!(two.notes[0].code, "duplicate-provider");
+    assert_eq!(two.notes[0].path.as_deref(), Some("models.providers.VLLM"));
+    assert!(!Configuration::empty().has_provider("vllm"));
+}
+
+#[test]
+fn an_empty_entry_is_an_entry() {
+    let resolved = resolve("{models: {providers: {vllm: {}}}}").unwrap();
+    assert_eq!(resolved.settings.config.as_deref(), Some("{}"));
+}
+
+#[test]
+fn a_blank_base_url_is_the_default_one() {
+    for value in ["''", "'  '", "null"] {
+        let text = format!("{{models: {{providers: {{vllm: {{baseUrl: {value}}}}}}}}}");
+        assert_eq!(resolve(&text).unwrap().base_url, "http://127.0.0.1:8000/v1");
+    }
+    let error = Configuration::empty()
+        .resolve_provider(
+            "other",
+            &ProviderFacts::default(),
+            &environment,
+            &Profiles::empty(),
+            &mut |secret| secret,
+        )
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "provider other has no base URL: set models.providers.other.baseUrl"
+    );
+}
+
+#[test]
+fn what_the_host_reads_itself_is_checked_with_path_finding_and_choice() {
+    let cases = [
+        ("models: 1", "models is the number 1; allowed is an object"),
+        (
+            "models: {providers: []}",
+            "models.providers is a list; allowed is an object",
+        ),
+        (
+            "models: {providers: {vllm: 'x'}}",
+            "models.providers.vllm is the text \"x\"; allowed is an object",
+        ),
+        (
+            "models: {providers: {VLLM: null}}",
+            "models.providers.VLLM is null; allowed is an object",
+        ),
+        (
+            "models: {providers: {vllm: {baseUrl: 8000}}}",
+            "models.providers.vllm.baseUrl is the number 8000; allowed is a URL",
+        ),
+        (
+            "models: {providers: {vllm: {timeoutSeconds: '5'}}}",
+            "models.providers.vllm.timeoutSeconds is the text \"5\"; allowed is a number",
+        ),
+        (
+            "models: {providers: {vllm: {timeoutSeconds: 0}}}",
+            "timeoutSeconds is the number 0; allowed is a number of seconds above 0",
+        ),
+        (
+            "models: {providers: {vllm: {timeoutSeconds: 1e300}}}",
+            "timeoutSeconds is the number 1e+300",
+        ),
+        (
+            "models: {providers: {vllm: {timeoutSeconds: 1e-12}}}",
+            "timeoutSeconds is the number 1e-12",
+        ),
+        (
+            "models: {providers: {vllm: {request: []}}}",
+            "models.providers.vllm.request is a list; allowed is an object",
+        ),
+        (
+            "models: {providers: {vllm: {request: {allowPrivateNetwork: 'yes'}}}}",
+            "request.allowPrivateNetwork is the text \"yes\"; allowed is true or false",
+        ),
+        (
+            "models: {providers: {vllm: {request: {tls: 'ca'}}}}",
+            "models.providers.vllm.request.tls is a text; allowed is an object",
+        ),
+        (
+            "models: {providers: {vllm: {request: {tls: {ca: 5}}}}}",
+            "models.providers.vllm.request.tls.ca is the number 5; allowed is certificates",
+        ),
+        (
+            "models: {providers: {vllm: {request: {tls: {ca: '-----BEGIN KEY-----'}}}}}",
+            "models.providers.vllm.request.tls.ca is a text; allowed is certificates",
+        ),
+        (
+            "models: {providers: {vllm: {apiKey: '${GONE}'}}}",
+            "environment variable GONE is not set, and models.providers.vllm.apiKey uses it",
+        ),
+    ];
+    for (text, expected) in cases {
+        let error = resolve(&format!("{{{text}}}")).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_key_that_is_not_used_is_said_not_to_be() {
+    let mut stored = Profiles::empty();
+    stored.set("vllm", "profile-key").unwrap();
+    let none = Profiles::empty();
+    let with_variable = |name: &str| (name == "VLLM_API_KEY").then(|| String::from("v"));
+    let nothing = |_: &str| None;
+    type Env<'a> = &'a Environment<'a>;
+    let cases: [(&str, Env<'_>, &Profiles, Option<&str>); 7] = [
+        (
+            "'literal'",
+            &with_variable,
+            &none,
+            Some("not used: environment variable VLLM_API_KEY goes before it"),
+        ),
+        ("'${VLLM_API_KEY}'", &with_variable, &none, None),
+        ("'VLLM_API_KEY'", &with_variable, &none, None),
+        (
+            "{source: 'env', id: 'VLLM_API_KEY'}",
+            &with_variable,
+            &none,
+            None,
+        ),
+        ("'literal'", &nothing, &none, None),
+        (
+            "'literal'",
+            &nothing,
+            &stored,
+            Some("not used: key profile vllm:default goes before it"),
+        ),
+        ("null", &nothing, &stored, None),
+    ];
+    for (key, environment, profiles, expected) in cases {
+        let text = format!("{{models: {{providers: {{vllm: {{apiKey: {key}}}}}}}}}");
+        let resolved = Configuration::parse(&text, "f")
+            .unwrap()
+            .resolve_provider("vllm", &FACTS, environment, profiles, &mut |key| key)
+            .unwrap();
+        let message = resolved.notes.first().map(|note| note.message.as_str());
+        assert_eq!(message, expected, "{key}");
+    }
+}
+
+#[test]
+fn certificates_are_pem_text_or_a_file_beside_the_configuration() {
+    let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("ca.pem"), pem).unwrap();
+    std::fs::write(directory.path().join("empty.pem"), "nothing").unwrap();
+    let load = |ca: &str| {
+        let path = directory.path().join("openclaw.json");
+        let text = json!({"models": {"providers": {"vllm": {"request": {"tls": {"ca": ca}}}}}});
+        std::fs::write(&path, text.to_string()).unwrap();
+        resolve_in(&Configuration::load(&path).unwrap())
+    };
+    let absolute = directory.path().join("ca.pem").display().to_string();
+    for ca in [pem, "ca.pem", " ca.pem ", absolute.as_str()] {
+        assert_eq!(load(ca).unwrap().ca_pem.as_deref(), Some(pem), "{ca}");
+    }
+    assert_eq!(load("").unwrap().ca_pem, None);
+    let error = load("gone.pem").unwrap_err().to_string();
+    assert!(error.contains("gone.pem: "), "{error}");
+    let error = load("empty.pem").unwrap_err().to_string();
+    assert!(error.contains("holds no certificate"), "{error}");
+}
+
+#[test]
+fn skipping_verification_is_refused_with_a_note() {
+    let text = "{models: {providers: {vllm: {request: {tls: {insecureSkipVerify: true}}}}}}";
+    let resolved = resolve(text).unwrap();
+    assert!(
+        resolved.notes[0]
+            .message
+            .contains("certificates are always verified")
+    );
+    let off = text.replace("true", "false");
+    assert!(resolve(&off).unwrap().notes.is_empty());
+}
+
+#[test]
+fn a_file_that_includes_others_is_said_not_to() {
+    let resolved = resolve("{'$include': './models.json5'}").unwrap();
+    assert_eq!(resolved.notes[0].path.as_deref(), Some("$include"));
+}

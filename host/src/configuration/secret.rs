@@ -1,0 +1,366 @@
+//! Where secrets stand in a provider's entry, and how they leave it.
+//!
+//! Three places hold secrets besides `apiKey`: the `headers` of the provider,
+//! of a model and of `request`, and `request.auth`. There the value of every
+//! variable becomes a placeholder (`Bearer ${TOKEN}` keeps its `Bearer `), and
+//! so does the whole of a literal that is a credential by its place: `token`
+//! and `value` of `request.auth`, and headers such as `authorization`.
+//! Everywhere else a variable is put in as it is.
+
+use serde_json::{Map, Value};
+
+use super::environment::Environment;
+use super::error::ConfigError;
+use super::interpolation::{interpolate, interpolate_plain, uses_variables};
+use super::path;
+
+/// Headers that carry a credential whatever their value looks like.
+const CREDENTIAL_HEADERS: [&str; 5] = [
+    "authorization",
+    "proxy-authorization",
+    "x-api-key",
+    "api-key",
+    "cookie",
+];
+
+/// Words that give a credential away in the name of any other header
+/// (`X-Auth-Token`, `Ocp-Apim-Subscription-Key`). A placeholder too many costs
+/// nothing: the plugin copies header values and never reads them.
+const CREDENTIAL_WORDS: [&str; 6] = ["auth", "token", "secret", "password", "apikey", "key"];
+
+/// Turns a secret into the text that stands for it.
+pub(super) type Mint<'a> = dyn FnMut(String) -> String + 'a;
+
+/// Resolves the values of one provider's entry.
+pub(super) struct Resolver<'a, 'm> {
+    pub(super) environment: &'a Environment<'a>,
+    pub(super) mint: &'a mut Mint<'m>,
+}
+
+impl Resolver<'_, '_> {
+    /// Resolves the whole entry in place. `apiKey`, `request.tls` and
+    /// `request.proxy` have been taken out before.
+    pub(super) fn entry(
+        &mut self,
+        entry: &mut Map<String, Value>,
+        at: &str,
+    ) -> Result<(), ConfigError> {
+        for (key, value) in entry.iter_mut() {
+            let at = path::member(at, key);
+            match (key.as_str(), value) {
+                ("headers", Value::Object(headers)) => self.headers(headers, &at)?,
+                ("request", Value::Object(request)) => self.request(request, &at)?,
+                ("models", Value::Array(models)) => {
+                    for (index, model) in models.iter_mut().enumerate() {
+                        self.model(model, &path::element(&at, index))?;
+                    }
+                }
+                (_, value) => plain(value, &at, self.environment)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn model(&mut self, model: &mut Value, at: &str) -> Result<(), ConfigError> {
+        let Value::Object(model) = model else {
+            return plain(model, at, self.environment);
+        };
+        for (key, value) in model.iter_mut() {
+            let at = path::member(at, key);
+            match (key.as_str(), value) {
+                ("headers", Value::Object(headers)) => self.headers(headers, &at)?,
+                (_, value) => plain(value, &at, self.environment)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, request: &mut Map<String, Value>, at: &str) -> Result<(), ConfigError> {
+        for (key, value) in request.iter_mut() {
+            let at = path::member(at, key);
+            match (key.as_str(), value) {
+                ("headers", Value::Object(headers)) => self.headers(headers, &at)?,
+                ("auth", Value::Object(auth)) => self.auth(auth, &at)?,
+                (_, value) => plain(value, &at, self.environment)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn headers(&mut self, headers: &mut Map<String, Value>, at: &str) -> Result<(), ConfigError> {
+        for (name, value) in headers.iter_mut() {
+            let at = path::member(at, name);
+            self.secret(value, &at, is_credential_header(name))?;
+        }
+        Ok(())
+    }
+
+    fn auth(&mut self, auth: &mut Map<String, Value>, at: &str) -> Result<(), ConfigError> {
+        for (key, value) in auth.iter_mut() {
+            let at = path::member(at, key);
+            match key.as_str() {
+                // What the plugin has to read to know what to do.
+                "mode" | "headerName" => plain(value, &at, self.environment)?,
+                _ => self.secret(value, &at, matches!(key.as_str(), "token" | "value"))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves a value in a secret place. `credential`: a literal is a secret
+    /// too.
+    fn secret(&mut self, value: &mut Value, at: &str, credential: bool) -> Result<(), ConfigError> {
+        let replaced = match value {
+            Value::String(text) if uses_variables(text) => {
+                let mint = &mut *self.mint;
+                interpolate(text, at, self.environment, &mut |name, value| {
+                    check_header_value(&value, || format!("{at} (variable {name})"))?;
+                    Ok(mint(value))
+                })?
+            }
+            Value::String(text) => {
+                let literal = interpolate_plain(text, at, self.environment)?;
+                if !credential || literal.trim().is_empty() {
+                    literal
+                } else {
+                    check_header_value(&literal, || at.to_owned())?;
+                    (self.mint)(literal)
+                }
+            }
+            Value::Object(reference) if reference.contains_key("source") => {
+                let secret = from_reference(reference, at, self.environment)?;
+                check_header_value(&secret, || at.to_owned())?;
+                (self.mint)(secret)
+            }
+            // Not a header value; the plugin says so in its own words.
+            _ => return Ok(()),
+        };
+        *value = Value::String(replaced);
+        Ok(())
+    }
+}
+
+/// Puts variables in where they are no secrets.
+pub(super) fn plain(
+    value: &mut Value,
+    at: &str,
+    environment: &Environment<'_>,
+) -> Result<(), ConfigError> {
+    match value {
+        Value::String(text) => *text = interpolate_plain(text, at, environment)?,
+        Value::Array(list) => {
+            for (index, value) in list.iter_mut().enumerate() {
+                plain(value, &path::element(at, index), environment)?;
+            }
+        }
+        Value::Object(object) => {
+            for (key, value) in object.iter_mut() {
+                plain(value, &path::member(at, key), environment)?;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+    Ok(())
+}
+
+/// The secret behind OpenClaw's `{source: "env", provider: "default", id:
+/// "NAME"}`. Files and commands are not read: this host runs nothing that a
+/// configuration names.
+pub(super) fn from_reference(
+    reference: &Map<String, Value>,
+    at: &str,
+    environment: &Environment<'_>,
+) -> Result<String, ConfigError> {
+    const ALLOWED: &str = "\"env\" (files and commands as the source of a secret are not \
+                           supported; put the secret into an environment variable)";
+    match reference.get("source") {
+        Some(Value::String(source)) if source == "env" => {}
+        Some(other) => {
+            return Err(ConfigError::wrong_type(
+                &path::member(at, "source"),
+                other,
+                ALLOWED,
+            ));
+        }
+        None => {
+            let found = Value::Object(Map::new());
+            let allowed = "a text or { source: \"env\", id: \"NAME\" }";
+            return Err(ConfigError::wrong_secret(at, &found, allowed));
+        }
+    }
+    let id = reference.get("id").unwrap_or(&Value::Null);
+    match id {
+        Value::String(name) if super::interpolation::is_variable_name(name) => environment(name)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| ConfigError::MissingVariable {
+                variable: name.clone(),
+                path: at.to_owned(),
+            }),
+        // Somebody may have put the secret itself here.
+        other => Err(ConfigError::wrong_secret(
+            &path::member(at, "id"),
+            other,
+            "the name of an environment variable",
+        )),
+    }
+}
+
+/// Refuses what RFC 9110 §5.5 keeps out of a field value: control characters
+/// other than the tab.
+pub(super) fn check_header_value(
+    value: &str,
+    path: impl FnOnce() -> String,
+) -> Result<(), ConfigError> {
+    let unfit = |character: char| character.is_control() && character != '\t';
+    if value.chars().any(unfit) {
+        return Err(ConfigError::NotAHeaderValue { path: path() });
+    }
+    Ok(())
+}
+
+fn is_credential_header(name: &str) -> bool {
+    let name = name.trim().to_ascii_lowercase();
+    CREDENTIAL_HEADERS.contains(&name.as_str())
+        || CREDENTIAL_WORDS.iter().any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn resolve(entry: Value) -> Result<(Value, Vec<String>), ConfigError> {
+        let Value::Object(mut entry) = entry else {
+            panic!("an entry is an object")
+        };
+        let environment = |name: &str| match name {
+            "T" => Some(String::from("s3cret")),
+            "HOST" => Some(String::from("gpu.lan")),
+            "LINES" => Some(String::from("a\nb")),
+            _ => None,
+        };
+        let mut secrets = Vec::new();
+        let mut mint = |secret: String| {
+            secrets.push(secret);
+            format!("<{}>", secrets.len())
+        };
+        Resolver {
+            environment: &environment,
+            mint: &mut mint,
+        }
+        .entry(&mut entry, "p")?;
+        Ok((Value::Object(entry), secrets))
+    }
+
+    #[test]
+    fn secrets_are_replaced_by_their_place() {
+        let cases = [
+            // Variables in headers, wherever headers may stand.
+            (
+                json!({"headers": {"X-Team": "a-${T}-b"}}),
+                json!({"headers": {"X-Team": "a-<1>-b"}}),
+                vec!["s3cret"],
+            ),
+            (
+                json!({"request": {"headers": {"authorization": "Bearer ${T}"}}}),
+                json!({"request": {"headers": {"authorization": "Bearer <1>"}}}),
+                vec!["s3cret"],
+            ),
+            (
+                json!({"models": [{"id": "m", "headers": {"A": "${T}${T}"}}]}),
+                json!({"models": [{"id": "m", "headers": {"A": "<1><2>"}}]}),
+                vec!["s3cret", "s3cret"],
+            ),
+            // Literal credentials, whole.
+            (
+                json!({"headers": {"Authorization": "Basic abc", "COOKIE": "a=b", "X-Team": "red"}}),
+                json!({"headers": {"Authorization": "<1>", "COOKIE": "<2>", "X-Team": "red"}}),
+                vec!["Basic abc", "a=b"],
+            ),
+            (
+                json!({"headers": {"X-Auth-Token": "t", "api-key": "k", "x-api-key": ""}}),
+                json!({"headers": {"X-Auth-Token": "<1>", "api-key": "<2>", "x-api-key": ""}}),
+                vec!["t", "k"],
+            ),
+            (
+                json!({"request": {"auth": {"mode": "header", "headerName": "x-${HOST}",
+                       "value": "v", "prefix": "Bearer "}}}),
+                json!({"request": {"auth": {"mode": "header", "headerName": "x-gpu.lan",
+                       "value": "<1>", "prefix": "Bearer "}}}),
+                vec!["v"],
+            ),
+            (
+                json!({"request": {"auth": {"mode": "authorization-bearer", "token": "${T}"}}}),
+                json!({"request": {"auth": {"mode": "authorization-bearer", "token": "<1>"}}}),
+                vec!["s3cret"],
+            ),
+            // OpenClaw's references.
+            (
+                json!({"headers": {"X-Team": {"source": "env", "provider": "default", "id": "T"}}}),
+                json!({"headers": {"X-Team": "<1>"}}),
+                vec!["s3cret"],
+            ),
+            // An escape is a literal, and a literal credential is a secret.
+            (
+                json!({"headers": {"X-Team": "$${T}", "cookie": "$${T}"}}),
+                json!({"headers": {"X-Team": "${T}", "cookie": "<1>"}}),
+                vec!["${T}"],
+            ),
+            // Everywhere else variables are put in as they are.
+            (
+                json!({"baseUrl": "http://${HOST}/v1", "params": {"a": ["${HOST}", 1, null]},
+                       "models": [{"id": "${HOST}"}, "${HOST}"]}),
+                json!({"baseUrl": "http://gpu.lan/v1", "params": {"a": ["gpu.lan", 1, null]},
+                       "models": [{"id": "gpu.lan"}, "gpu.lan"]}),
+                vec![],
+            ),
+            // What has the wrong type is left to the plugin.
+            (
+                json!({"headers": {"authorization": 7}, "request": 3, "models": {}}),
+                json!({"headers": {"authorization": 7}, "request": 3, "models": {}}),
+                vec![],
+            ),
+        ];
+        for (entry, expected, secrets) in cases {
+            let (found, minted) = resolve(entry.clone()).unwrap();
+            assert_eq!(found, expected, "{entry}");
+            assert_eq!(minted, secrets, "{entry}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_place_and_never_the_secret() {
+        let cases = [
+            (
+                json!({"headers": {"A": "${GONE}"}}),
+                "environment variable GONE is not set, and p.headers.A uses it",
+            ),
+            (
+                json!({"models": [{}, {"headers": {"A": "${LINES}"}}]}),
+                "p.models[1].headers.A (variable LINES) holds a line break",
+            ),
+            (
+                json!({"headers": {"cookie": "s3cret\r\nX: y"}}),
+                "p.headers.cookie holds a line break",
+            ),
+            (
+                json!({"request": {"auth": {"token": {"source": "file", "id": "/k"}}}}),
+                "p.request.auth.token.source is the text \"file\"; allowed is \"env\"",
+            ),
+            (
+                json!({"headers": {"A": {"source": "env", "id": "s3cret value"}}}),
+                "p.headers.A.id is a text; allowed is the name of an environment variable",
+            ),
+            (
+                json!({"params": {"deep": [{"x": "${GONE}"}]}}),
+                "p.params.deep[0].x uses it",
+            ),
+        ];
+        for (entry, expected) in cases {
+            let error = resolve(entry.clone()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{entry}: {error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! From an agent's configuration to what a provider runs with.
+//!
+//! The configuration is read, the key is chosen, and every secret is put behind
+//! a placeholder: what comes out are settings that a plugin may see, and a grant
+//! that knows what to put in for them.
+
+use std::time::Duration;
+
+use crate::bindings::types;
+use crate::configuration::{Configuration, Environment, ProviderFacts, Resolved};
+use crate::credentials::Profiles;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plugin::Plugin;
+use crate::policy::{Grant, NetworkLimits, Origin, Secret, SecretError, Secrets};
+use crate::provider::{Provider, ProviderOptions};
+
+/// A provider's settings in two halves: what the plugin gets, and the secrets
+/// behind its placeholders.
+///
+/// ```no_run
+/// use provider_host::configuration::Configuration;
+/// use provider_host::credentials::Profiles;
+/// use provider_host::{Plugin, Provider, Wiring};
+///
+/// # fn example(plugin: &Plugin) -> Result<Provider, Box<dyn std::error::Error>> {
+/// let configuration = Configuration::load("openclaw.json".as_ref())?;
+/// let environment = |name: &str| std::env::var(name).ok();
+/// let wiring = Wiring::new(&configuration, plugin.manifest(), &environment, &Profiles::empty())?;
+/// Ok(wiring.provider(plugin, wiring.settings())?)
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Wiring {
+    /// What the configuration says, with placeholders for secrets.
+    pub resolved: Resolved,
+    secrets: Secrets,
+}
+
+impl Wiring {
+    /// Resolves the settings of the provider that a manifest describes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`], with the path of what is wrong. What the
+    /// host does not read itself is not judged here: the plugin does that.
+    pub fn new(
+        configuration: &Configuration,
+        manifest: &types::Manifest,
+        environment: &Environment<'_>,
+        profiles: &Profiles,
+    ) -> Result<Self> {
+        let facts = ProviderFacts {
+            key_variable: manifest.key_variable.as_deref(),
+            default_base_url: manifest.default_base_url.as_deref(),
+        };
+        let mut secrets = Secrets::new();
+        let mut failed: Option<SecretError> = None;
+        let mut mint = |text: String| {
+            match Secret::new(text).and_then(|secret| secrets.mint(secret)) {
+                Ok(placeholder) => placeholder.as_str().to_owned(),
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    // Never used: the error ends the resolving.
+                    String::new()
+                }
+            }
+        };
+        let resolved = configuration
+            .resolve_provider(&manifest.id, &facts, environment, profiles, &mut mint)
+            .map_err(|error| {
+                Error::new(ErrorKind::InvalidConfig, error.to_string()).caused_by(error)
+            })?;
+        match failed {
+            Some(error) => Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!(
+                    "a secret of provider {} can't be used: {error}",
+                    manifest.id
+                ),
+            )
+            .caused_by(error)),
+            None => Ok(Self { resolved, secrets }),
+        }
+    }
+
+    /// The settings as the plugin gets them.
+    pub fn settings(&self) -> types::Settings {
+        let settings = &self.resolved.settings;
+        types::Settings {
+            config: settings.config.clone(),
+            api_key: settings.api_key.clone(),
+            discover: settings.discover,
+            models: settings
+                .models
+                .iter()
+                .map(|(id, params)| types::ModelSettings {
+                    id: id.clone(),
+                    params: params.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    /// The origin that the plugin may reach.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] if the base URL names none.
+    pub fn origin(&self) -> Result<Origin> {
+        Origin::parse(&self.resolved.base_url).map_err(|error| {
+            Error::new(
+                ErrorKind::InvalidConfig,
+                format!(
+                    "the base URL can't be used: {error}; it looks like http://127.0.0.1:8000/v1"
+                ),
+            )
+            .caused_by(error)
+        })
+    }
+
+    /// What the plugin may do with the network.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wiring::origin`].
+    pub fn grant(&self) -> Result<Grant> {
+        let grant = Grant::new(self.origin()?)
+            .with_private_network(self.resolved.allow_private)
+            .with_secrets(self.secrets.clone())
+            .with_limits(limits(self.resolved.timeout));
+        Ok(match &self.resolved.ca_pem {
+            Some(pem) => grant.with_ca_pem(pem.as_bytes()),
+            None => grant,
+        })
+    }
+
+    /// Ties a plugin to these secrets and to `settings`, which are those of
+    /// [`Wiring::settings`] or made from them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wiring::origin`] and [`Provider::new`].
+    pub fn provider(&self, plugin: &Plugin, settings: types::Settings) -> Result<Provider> {
+        Provider::new(plugin, ProviderOptions::new(settings, self.grant()?))
+    }
+}
+
+/// `timeoutSeconds` bounds the whole exchange and every wait in it, as
+/// OpenClaw's does.
+fn limits(timeout: Option<Duration>) -> NetworkLimits {
+    let limits = NetworkLimits::default();
+    match timeout {
+        None => limits,
+        Some(timeout) => {
+            let connect = limits.connect_timeout.min(timeout);
+            limits
+                .with_connect_timeout(connect)
+                .with_first_byte_timeout(timeout)
+                .with_idle_timeout(timeout)
+                .with_total_timeout(timeout)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_out_bounds_every_wait() {
+        let five = Duration::from_secs(5);
+        let found = limits(Some(five));
+        assert_eq!((found.connect_timeout, found.total_timeout), (five, five));
+        let long = limits(Some(Duration::from_secs(600)));
+        assert_eq!(
+            long.connect_timeout,
+            NetworkLimits::default().connect_timeout
+        );
+        assert_eq!(limits(None), NetworkLimits::default());
+    }
+}
