@@ -1,0 +1,274 @@
+//! What can be written on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs model-provider plugins that need not be trusted: a vLLM server, seen
+/// through a WebAssembly sandbox.
+#[derive(Debug, Parser)]
+#[command(name = "provider-host", version, max_term_width = 100)]
+#[command(after_help = "\
+Start here:
+  provider-host demo                      the whole path, without a server or a configuration
+  VLLM_API_KEY=x provider-host models list   what the server on http://127.0.0.1:8000/v1 has
+  provider-host doctor                    what is wrong, and what to do
+
+Exit status: 0 done, 1 the provider or the server failed, 2 wrong usage or configuration,
+130 interrupted.")]
+pub(super) struct Arguments {
+    /// Configuration file, JSON5 in OpenClaw's shape
+    /// [default: $OPENCLAW_CONFIG_PATH, then ~/.openclaw/openclaw.json, then none]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Plugin to load [default: the vllm-provider built with this host]
+    #[arg(long, global = true, value_name = "FILE.wasm")]
+    pub(super) plugin: Option<PathBuf>,
+
+    /// What of the program's own log goes to stderr
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        default_value = "warn",
+        hide_possible_values = false
+    )]
+    pub(super) log_level: LogLevel,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    pub(super) fn level(self) -> Option<tracing::Level> {
+        Some(match self {
+            Self::Off => return None,
+            Self::Error => tracing::Level::ERROR,
+            Self::Warn => tracing::Level::WARN,
+            Self::Info => tracing::Level::INFO,
+            Self::Debug => tracing::Level::DEBUG,
+            Self::Trace => tracing::Level::TRACE,
+        })
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// The models that the provider can run
+    Models {
+        #[command(subcommand)]
+        command: ModelsCommand,
+    },
+    /// One streamed chat
+    Chat(ChatOptions),
+    /// Checks configuration, key, server and model, and says what to do
+    Doctor,
+    /// Keys in a file that only you can read
+    Auth {
+        #[command(subcommand)]
+        command: AuthCommand,
+    },
+    /// Looks at plugin files
+    Plugin {
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
+    /// A mock vLLM server; prints its base URL first
+    Mock(MockOptions),
+    /// The whole path with a mock server: discovery, a streamed chat, usage
+    Demo,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ModelsCommand {
+    /// Lists models, declared and discovered
+    List {
+        /// Only the models of this provider
+        #[arg(long, value_name = "ID")]
+        provider: Option<String>,
+        /// Prints one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ChatOptions {
+    /// Model reference, such as vllm/Qwen/Qwen3-8B
+    /// [default: agents.defaults.model.primary]
+    #[arg(long, value_name = "REF")]
+    pub(super) model: Option<String>,
+
+    /// System message
+    #[arg(long, value_name = "TEXT", conflicts_with = "request")]
+    pub(super) system: Option<String>,
+
+    /// Image to send with the prompt: PNG, JPEG, GIF or WebP; may be repeated
+    #[arg(long, value_name = "FILE", conflicts_with = "request")]
+    pub(super) image: Vec<PathBuf>,
+
+    /// The whole chat request as JSON: messages, tools, tool_choice …
+    #[arg(long, value_name = "FILE.json")]
+    pub(super) request: Option<PathBuf>,
+
+    /// Most tokens of the answer
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_tokens: Option<u32>,
+
+    /// Sampling temperature
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(super) temperature: Option<f64>,
+
+    /// How hard to think: off, minimal, low, medium, high, xhigh, or a word of
+    /// the server's own
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) reasoning: Option<String>,
+
+    /// JSON object of further fields for the request's body
+    #[arg(long, value_name = "JSON")]
+    pub(super) extra: Option<String>,
+
+    /// Prints one JSON object per line instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// The prompt; `-` or none reads it from stdin
+    #[arg(value_name = "PROMPT", conflicts_with = "request")]
+    pub(super) prompt: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuthCommand {
+    /// Stores a key, read from stdin
+    Set {
+        /// Provider id, such as vllm
+        provider: String,
+        /// A key that somebody put on the command line: taken only to be
+        /// refused without being repeated
+        #[arg(hide = true)]
+        surplus: Vec<String>,
+    },
+    /// Lists the stored keys, without showing them
+    List {
+        /// Only the keys of this provider
+        provider: Option<String>,
+    },
+    /// Removes the keys of a provider
+    Remove {
+        /// Provider id, such as vllm
+        provider: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// World, imports, exports, manifest, size, SHA-256, signature; runs nothing
+    Inspect {
+        /// Component to look at
+        file: PathBuf,
+        /// Prints one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compiles a plugin into the cache, so that its first use starts at once
+    Compile {
+        /// Component to compile
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MockOptions {
+    /// Address to listen on; port 0 takes a free one
+    /// [default: 127.0.0.1:8000, or a free port if that is taken]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<SocketAddr>,
+
+    /// Key that clients must send
+    #[arg(long, value_name = "K")]
+    pub(super) api_key: Option<String>,
+
+    /// Model to serve, with its context window; may be repeated
+    #[arg(long, value_name = "ID[=CONTEXT]")]
+    pub(super) model: Vec<String>,
+
+    /// Misbehaviour to show; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) fault: Vec<String>,
+
+    /// Answers from recorded exchanges in this folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) replay: Option<PathBuf>,
+
+    /// Tokens per second [default: as fast as they are read]
+    #[arg(long, value_name = "N")]
+    pub(super) rate: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_command_lines_are_understood() {
+        let lines = [
+            "models list",
+            "models list --provider vllm --json",
+            "--config c.json --plugin p.wasm --log-level debug doctor",
+            "chat --model vllm/a --system s --image a.png --image b.png --max-tokens 5 \
+             --temperature 0.5 --reasoning high --extra {} --json hello",
+            "chat --request r.json --json --config c.json",
+            "chat -",
+            "chat",
+            "auth set vllm",
+            "auth list",
+            "auth remove vllm",
+            "plugin inspect p.wasm --json",
+            "plugin compile p.wasm",
+            "mock --listen 127.0.0.1:0 --api-key k --model a=4096 --model b --fault 401 \
+             --replay d --rate 20",
+            "demo",
+        ];
+        for line in lines {
+            let words = std::iter::once("provider-host").chain(line.split_whitespace());
+            Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let lines = [
+            "chat --request r.json hello",
+            "chat --request r.json --system s",
+            "chat --request r.json --image i.png",
+            "chat --max-tokens 0 x",
+            "mock --listen nowhere",
+            "models",
+            "",
+        ];
+        for line in lines {
+            let words = std::iter::once("provider-host").chain(line.split_whitespace());
+            assert!(Arguments::try_parse_from(words).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `auth`: the stored keys. A key is read from stdin and never shown whole.
+
+use std::io::{IsTerminal as _, Read as _, Write as _};
+
+use provider_host::credentials::{ProfileFile, mask};
+
+use super::arguments::AuthCommand;
+use super::failure::{Failure, Status};
+use super::opened::environment;
+use super::table::{Align, Table};
+use super::terminal;
+
+/// Longest key that is read, in bytes.
+const LONGEST_KEY: u64 = 64 * 1024;
+
+/// Runs the command.
+pub(super) fn run(command: &AuthCommand) -> anyhow::Result<Status> {
+    let file = ProfileFile::locate(&environment)?;
+    match command {
+        AuthCommand::Set { provider, surplus } => {
+            let provider = checked(provider)?;
+            if !surplus.is_empty() {
+                return Err(Failure::usage(
+                    "nothing was stored: a key on the command line stays in the shell's history \
+                     and can be seen by others while the command runs",
+                )
+                .hint("the key is read from stdin; replace the one that was typed")
+                .into());
+            }
+            set(&file, &provider)
+        }
+        AuthCommand::List { provider } => {
+            let provider = provider.as_deref().map(checked).transpose()?;
+            list(&file, provider.as_deref())
+        }
+        AuthCommand::Remove { provider } => remove(&file, &checked(provider)?),
+    }
+}
+
+/// A provider id as the contract has it: lower case, `[a-z0-9-]+`.
+fn checked(provider: &str) -> anyhow::Result<String> {
+    let id = provider.trim().to_lowercase();
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !id.is_empty() && id.bytes().all(fits) {
+        return Ok(id);
+    }
+    // Not quoted: somebody may have put the key here.
+    Err(
+        Failure::usage("the provider's id is made of letters, digits and hyphens, such as vllm")
+            .hint("the key itself is read from stdin, never from the command line")
+            .into(),
+    )
+}
+
+fn set(file: &ProfileFile, provider: &str) -> anyhow::Result<Status> {
+    // A broken file is found before somebody pastes a key.
+    let mut profiles = file.load()?;
+    let stdin = std::io::stdin();
+    let mut key = Vec::new();
+    if stdin.is_terminal() {
+        terminal::note(&format!(
+            "paste the key for {provider} and press Enter (it will be visible)"
+        ));
+        let mut line = String::new();
+        stdin.read_line(&mut line)?;
+        key = line.into_bytes();
+    } else {
+        stdin.lock().take(LONGEST_KEY + 1).read_to_end(&mut key)?;
+    }
+    if key.len() as u64 > LONGEST_KEY {
+        return Err(Failure::usage("what stands on stdin is longer than any key").into());
+    }
+    let key = String::from_utf8(key)
+        .map_err(|_| Failure::usage("what stands on stdin is no text, so it is no key"))?;
+    let profile = profiles.set(provider, &key)?;
+    file.save(&profiles)?;
+    writeln!(
+        anstream::stdout(),
+        "stored {profile} in {}",
+        file.path().display()
+    )?;
+    Ok(Status::Done)
+}
+
+fn list(file: &ProfileFile, provider: Option<&str>) -> anyhow::Result<Status> {
+    let profiles = file.load()?;
+    if let Some(exposed) = file.exposed() {
+        terminal::warning(&exposed);
+    }
+    let mut table = Table::new([
+        ("Provider", Align::Left),
+        ("Profile", Align::Left),
+        ("Key", Align::Left),
+    ]);
+    let mut count = 0;
+    for credential in profiles.credentials() {
+        if provider.is_some_and(|provider| provider != credential.provider()) {
+            continue;
+        }
+        count += 1;
+        table.row([
+            credential.provider().to_owned(),
+            credential.profile().to_owned(),
+            mask(credential.key()),
+        ]);
+    }
+    let mut out = anstream::stdout();
+    if count == 0 {
+        writeln!(out, "no keys are stored in {}", file.path().display())?;
+    } else {
+        table.write(&mut out)?;
+    }
+    Ok(Status::Done)
+}
+
+fn remove(file: &ProfileFile, provider: &str) -> anyhow::Result<Status> {
+    let mut profiles = file.load()?;
+    let removed = profiles.remove(provider);
+    if removed.is_empty() {
+        return Err(Failure::usage(format!(
+            "no key for {provider} is stored in {}",
+            file.path().display()
+        ))
+        .into());
+    }
+    file.save(&profiles)?;
+    for profile in removed {
+        writeln!(anstream::stdout(), "removed {profile}")?;
+    }
+    Ok(Status::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_place_of_a_provider_is_not_repeated() {
+        for id in ["vllm", " VLLM ", "my-provider2"] {
+            assert!(checked(id).is_ok(), "{id}");
+        }
+        for id in ["", "  ", "sk_live_abc", "a/b", "a b"] {
+            let error = checked(id).unwrap_err().to_string();
+            assert!(!error.contains("sk_live"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `chat`: one request, one streamed answer.
+//!
+//! In `--json` everything that can happen ends in exactly one last line,
+//! `result` or `error`; nothing else is ever written to stdout.
+
+use std::io::{self, BufWriter, Write as _};
+
+use provider_host::types;
+
+use super::answer::Answer;
+use super::arguments::{Arguments, ChatOptions};
+use super::failure::{self, Failure, Status};
+use super::json::Line;
+use super::opened::{self, with_path};
+use super::screen::Screen;
+use super::{request, terminal};
+
+/// Most events of one batch, which is what is flushed at once.
+const BATCH: u32 = 64;
+
+/// Runs the command.
+pub(super) fn run(arguments: &Arguments, options: &ChatOptions) -> anyhow::Result<Status> {
+    let mut so_far = None;
+    let outcome = if options.json {
+        let mut lines = Lines::new();
+        let outcome = prepare_and_converse(arguments, options, &mut lines, &mut so_far);
+        let Err(error) = outcome else {
+            return Ok(Status::Done);
+        };
+        if !failure::is_broken_pipe(&error) {
+            lines.error(&error, so_far.as_ref())?;
+        }
+        return Ok(failure::status(&error));
+    } else {
+        let is_terminal = terminal::stdout_is_terminal();
+        // `anstream` would take escape sequences out of the answer, too, and a
+        // file or a pipe is to get it as it came.
+        let mut out: Box<dyn io::Write> = match is_terminal {
+            true => Box::new(anstream::stdout()),
+            false => Box::new(io::stdout()),
+        };
+        let mut aside = anstream::stderr();
+        let mut screen = Screen::new(
+            (&mut *out, is_terminal),
+            (&mut aside, terminal::stderr_is_terminal()),
+        );
+        let outcome = prepare_and_converse(arguments, options, &mut screen, &mut so_far);
+        if outcome.is_err() {
+            // What came stays; the error begins a line of its own.
+            screen.end_of_line()?;
+        }
+        outcome
+    };
+    outcome.map(|()| Status::Done)
+}
+
+/// Where an answer is written to.
+trait Sink {
+    /// Writes a batch and flushes it.
+    fn events(&mut self, events: &[types::Event]) -> io::Result<()>;
+    /// Writes the end of a whole answer.
+    fn done(&mut self, answer: &Answer, model: &types::Model) -> io::Result<()>;
+}
+
+/// The lines of `--json`.
+struct Lines {
+    out: BufWriter<io::StdoutLock<'static>>,
+}
+
+impl Lines {
+    fn new() -> Self {
+        Self {
+            out: BufWriter::new(io::stdout().lock()),
+        }
+    }
+
+    fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, line)?;
+        self.out.write_all(b"\n")
+    }
+
+    fn error(&mut self, error: &anyhow::Error, so_far: Option<&Answer>) -> io::Result<()> {
+        let mut object = failure::to_json(error);
+        if failure::status(error) == Status::Interrupted {
+            object.request_sent = so_far.is_some();
+        }
+        self.line(&Line::Error {
+            error: object,
+            partial: so_far.and_then(Answer::partial),
+        })?;
+        self.out.flush()
+    }
+}
+
+impl Sink for Lines {
+    fn events(&mut self, events: &[types::Event]) -> io::Result<()> {
+        for event in events {
+            match (Line::of(event), event) {
+                (Some(line), _) => self.line(&line)?,
+                (None, types::Event::Note(note)) => {
+                    terminal::note(&with_path(note.path.as_deref(), &note.message));
+                }
+                (None, _) => {}
+            }
+        }
+        self.out.flush()
+    }
+
+    fn done(&mut self, answer: &Answer, model: &types::Model) -> io::Result<()> {
+        self.line(&Line::Result(answer.result(&model.id)))?;
+        self.out.flush()
+    }
+}
+
+impl Sink for Screen<'_> {
+    fn events(&mut self, events: &[types::Event]) -> io::Result<()> {
+        self.show(events)
+    }
+
+    fn done(&mut self, answer: &Answer, model: &types::Model) -> io::Result<()> {
+        self.account(answer, model)
+    }
+}
+
+/// Everything from the command line to the end of the answer. `so_far` is what
+/// came, whatever happens.
+fn prepare_and_converse(
+    arguments: &Arguments,
+    options: &ChatOptions,
+    sink: &mut dyn Sink,
+    so_far: &mut Option<Answer>,
+) -> anyhow::Result<()> {
+    // Before anything waits: Ctrl-C while the prompt is typed ends the process
+    // as it would any other.
+    let request = request::build(options, &mut |warning| terminal::warning(&warning))?;
+    super::block_on(async {
+        tokio::select! {
+            biased;
+            outcome = converse(arguments, options, &request, sink, so_far) => outcome,
+            // Dropping the conversation closes its connection, and the server
+            // stops generating.
+            _ = tokio::signal::ctrl_c() => Err(Failure::interrupted().into()),
+        }
+    })
+}
+
+async fn converse(
+    arguments: &Arguments,
+    options: &ChatOptions,
+    request: &types::ChatRequest,
+    sink: &mut dyn Sink,
+    so_far: &mut Option<Answer>,
+) -> anyhow::Result<()> {
+    let opened = opened::open(arguments).await?;
+    let provider_id = &opened.plugin.manifest().id;
+    let reference =
+        opened::model_reference(options.model.as_deref(), &opened.configuration, provider_id)?;
+    let model = opened.provider.resolve_model(reference.model()).await?;
+    stream(&opened.provider, &model, request, sink, so_far).await
+}
+
+/// Sends the request and writes the answer as it comes.
+async fn stream(
+    provider: &provider_host::Provider,
+    model: &types::Model,
+    request: &types::ChatRequest,
+    sink: &mut dyn Sink,
+    so_far: &mut Option<Answer>,
+) -> anyhow::Result<()> {
+    let answer = so_far.insert(Answer::new());
+    let mut chat = provider.chat(model, request).await?;
+    loop {
+        let batch = chat.next_batch(BATCH).await?;
+        if batch.is_empty() {
+            break;
+        }
+        for event in &batch {
+            answer.add(event);
+        }
+        sink.events(&batch)?;
+    }
+    if !answer.is_finished() {
+        return Err(Failure::failed(
+            "protocol",
+            "the plugin ended the answer without saying how (no finish event)",
+        )
+        .into());
+    }
+    Ok(sink.done(answer, model)?)
+}

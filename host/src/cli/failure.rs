@@ -1,0 +1,251 @@
+//! Failures, told to people on stderr, to scripts by the exit status and in
+//! `--json` as an object.
+
+use std::fmt;
+use std::io;
+
+use provider_host::configuration::ConfigError;
+use provider_host::credentials::CredentialError;
+use provider_host::{Error, ErrorKind};
+
+use super::json;
+use super::terminal;
+
+/// The exit status, as documented in the help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Status {
+    Done = 0,
+    /// The provider or the server refused or failed.
+    Failed = 1,
+    /// Wrong usage or configuration.
+    Usage = 2,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// A failure that the command line itself found.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: Status,
+    /// In the contract's words.
+    kind: &'static str,
+    message: String,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    /// Something on the command line, or in a file that it names, is wrong.
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Status::Usage, "invalid-request", message)
+    }
+
+    /// The configuration does not do.
+    pub(super) fn configuration(message: impl Into<String>) -> Self {
+        Self::new(Status::Usage, "invalid-config", message)
+    }
+
+    /// The file named as a plugin is none that this host can load.
+    pub(super) fn unusable_plugin(message: impl Into<String>) -> Self {
+        Self::new(Status::Usage, "invalid-plugin", message)
+    }
+
+    /// Somebody else failed.
+    pub(super) fn failed(kind: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Status::Failed, kind, message)
+    }
+
+    /// The user pressed Ctrl-C.
+    pub(super) fn interrupted() -> Self {
+        Self::new(Status::Interrupted, "cancelled", "interrupted")
+    }
+
+    fn new(status: Status, kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            message: message.into(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// Adds what the user can do.
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Tells a person, and says what the process ends with.
+pub(super) fn report(error: &anyhow::Error) -> Status {
+    if is_broken_pipe(error) {
+        return Status::Done;
+    }
+    let status = status(error);
+    if status != Status::Interrupted {
+        terminal::error(&text(error), &hints(error));
+    }
+    status
+}
+
+/// The error in words. The library's own errors tell the whole story
+/// themselves; of others the causes belong to it.
+pub(super) fn text(error: &anyhow::Error) -> String {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return error.message().to_owned();
+    }
+    if error.downcast_ref::<io::Error>().is_some() {
+        // Reading is told of where it is done; what is left is writing.
+        return format!("could not write the output: {error:#}");
+    }
+    format!("{error:#}")
+}
+
+/// What the process ends with after this error.
+pub(super) fn status(error: &anyhow::Error) -> Status {
+    if is_broken_pipe(error) {
+        return Status::Done;
+    }
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return failure.status;
+    }
+    if error.is::<ConfigError>() || error.is::<CredentialError>() {
+        return Status::Usage;
+    }
+    match error.downcast_ref::<Error>() {
+        // A server that says "not found" to a wrong base URL has refused; only
+        // what was wrong before anything was sent is the user's alone.
+        Some(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::InvalidConfig | ErrorKind::InvalidRequest
+            ) && !answered(error) =>
+        {
+            Status::Usage
+        }
+        _ => Status::Failed,
+    }
+}
+
+/// The error object of `chat --json`.
+pub(super) fn to_json(error: &anyhow::Error) -> json::Error {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return json::Error::from(error);
+    }
+    let kind = match error.downcast_ref::<Failure>() {
+        Some(failure) => failure.kind,
+        None if error.is::<ConfigError>() || error.is::<CredentialError>() => "invalid-config",
+        None => "host",
+    };
+    json::Error::unsent(kind, text(error))
+}
+
+/// Whether the reader of stdout has gone, which is no failure.
+pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn answered(error: &Error) -> bool {
+    error.status().is_some() || error.request_sent()
+}
+
+/// What to do next, where the message does not say so itself.
+fn hints(error: &anyhow::Error) -> Vec<String> {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return failure.hints.clone();
+    }
+    if let Some(ConfigError::Missing { .. }) = error.downcast_ref::<ConfigError>() {
+        return vec![String::from(
+            "create it, or leave it out: discovery needs only VLLM_API_KEY",
+        )];
+    }
+    let Some(error) = error.downcast_ref::<Error>() else {
+        return Vec::new();
+    };
+    let mut hints = Vec::new();
+    match error.kind() {
+        ErrorKind::Authentication => hints.push(
+            "check the key: `provider-host doctor` says where it comes from, \
+             `provider-host auth set vllm` stores another",
+        ),
+        ErrorKind::Unreachable => {
+            hints.push("`provider-host doctor` checks server and settings step by step");
+        }
+        ErrorKind::ModelNotFound => {
+            hints.push("`provider-host models list` shows the models there are");
+        }
+        ErrorKind::ContextOverflow => {
+            hints.push("shorten the conversation, or use a larger context")
+        }
+        // Not the same request: a shorter one, as the message says.
+        ErrorKind::InvalidRequest => {}
+        _ if error.retryable() => hints.push("the same request may succeed later"),
+        _ => {}
+    }
+    let mut hints: Vec<String> = hints.into_iter().map(String::from).collect();
+    if let Some(wait) = error.retry_after() {
+        hints.push(format!(
+            "the server asks to wait {}",
+            super::amount::seconds(wait)
+        ));
+    }
+    hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_status_follows_the_cause() {
+        let missing = ConfigError::Missing {
+            file: "c.json".into(),
+            named_by: "--config".into(),
+        };
+        let pipe = io::Error::from(io::ErrorKind::BrokenPipe);
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let cases: [(anyhow::Error, Status); 9] = [
+            (missing.into(), Status::Usage),
+            (CredentialError::NoPlace.into(), Status::Usage),
+            (Failure::usage("x").into(), Status::Usage),
+            (Failure::configuration("x").into(), Status::Usage),
+            (Failure::interrupted().into(), Status::Interrupted),
+            (
+                Error::new(ErrorKind::InvalidConfig, "x").into(),
+                Status::Usage,
+            ),
+            (
+                Error::new(ErrorKind::Unreachable, "x").into(),
+                Status::Failed,
+            ),
+            (pipe.into(), Status::Done),
+            (full.into(), Status::Failed),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(status(&error), expected, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_before_the_chat_is_an_error_object_too() {
+        let object = to_json(&Failure::configuration("no model").into());
+        assert_eq!(
+            serde_json::to_string(&object).unwrap(),
+            "{\"kind\":\"invalid-config\",\"message\":\"no model\",\"status\":null,\"code\":null,\
+             \"retryable\":false,\"retry_after_ms\":null,\"request_sent\":false,\"limit\":null,\
+             \"requested\":null}"
+        );
+        let object = to_json(&Error::new(ErrorKind::ContextOverflow, "too long").into());
+        assert_eq!(object.kind, "context-overflow");
+    }
+}

@@ -1,0 +1,203 @@
+//! From files and environment to a provider that can be asked.
+//!
+//! The steps are separate so that `doctor` can take them one by one; everything
+//! else takes them all with [`open`].
+
+use provider_host::configuration::{Configuration, ModelReference};
+use provider_host::credentials::{CredentialError, ProfileFile, Profiles};
+use provider_host::{Engine, EngineOptions, Plugin, Provider, Wiring};
+
+use super::arguments::Arguments;
+use super::failure::Failure;
+use super::terminal;
+
+/// Chats at once in a process of one command, with room for the short calls
+/// around them. Each one reserves address space.
+const CHATS: u32 = 8;
+
+/// A provider, with what it was made from.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) configuration: Configuration,
+    pub(super) plugin: Plugin,
+    pub(super) provider: Provider,
+}
+
+/// Opens the provider that the command line asks for. What host and plugin
+/// have to say about the configuration goes to stderr.
+pub(super) async fn open(arguments: &Arguments) -> anyhow::Result<Opened> {
+    let configuration = configuration(arguments)?;
+    let profiles = profiles()?;
+    let plugin = plugin(&engine()?, arguments)?;
+    let wired = Wiring::new(&configuration, plugin.manifest(), &environment, &profiles)?;
+    for note in &wired.resolved.notes {
+        terminal::warning(&with_path(note.path.as_deref(), &note.message));
+    }
+    let provider = wired.provider(&plugin, wired.settings())?;
+    for note in provider.check_settings().await? {
+        terminal::warning(&with_path(note.path.as_deref(), &note.message));
+    }
+    Ok(Opened {
+        configuration,
+        plugin,
+        provider,
+    })
+}
+
+/// A variable of the process.
+pub(super) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The configuration that the command line asks for.
+pub(super) fn configuration(arguments: &Arguments) -> anyhow::Result<Configuration> {
+    let named = arguments.config.as_deref();
+    Ok(match Configuration::discover_path(named, &environment)? {
+        Some(path) => Configuration::load(&path)?,
+        None => Configuration::empty(),
+    })
+}
+
+/// The user's stored keys. Says so on stderr if others can read them.
+pub(super) fn profiles() -> anyhow::Result<Profiles> {
+    let file = match ProfileFile::locate(&environment) {
+        Ok(file) => file,
+        // Without a home there is no file, and without a file no keys.
+        Err(CredentialError::NoPlace) => return Ok(Profiles::empty()),
+        Err(error) => return Err(error.into()),
+    };
+    let profiles = file.load()?;
+    if let Some(exposed) = file.exposed() {
+        terminal::warning(&exposed);
+    }
+    Ok(profiles)
+}
+
+/// The engine of a command.
+pub(super) fn engine() -> anyhow::Result<Engine> {
+    let mut options = EngineOptions::default();
+    options.cache_dir = provider_host::default_cache_dir();
+    options.max_chats = CHATS;
+    Ok(Engine::new(options)?)
+}
+
+/// The plugin that the command line asks for.
+pub(super) fn plugin(engine: &Engine, arguments: &Arguments) -> anyhow::Result<Plugin> {
+    let Some(path) = &arguments.plugin else {
+        return embedded(engine);
+    };
+    let bytes = read_plugin(path)?;
+    Plugin::from_bytes(engine, &bytes).map_err(|error| {
+        let why = format!("{}: {error}", path.display());
+        anyhow::Error::from(Failure::unusable_plugin(why))
+    })
+}
+
+/// Reads a plugin file; one that can't be read is wrong usage.
+pub(super) fn read_plugin(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
+    provider_host::plugin::read(path)
+        .map_err(|error| Failure::unusable_plugin(error.to_string()).into())
+}
+
+#[cfg(feature = "embedded-plugin")]
+fn embedded(engine: &Engine) -> anyhow::Result<Plugin> {
+    Ok(Plugin::embedded(engine)?)
+}
+
+#[cfg(not(feature = "embedded-plugin"))]
+fn embedded(_: &Engine) -> anyhow::Result<Plugin> {
+    Err(Failure::usage("this host was built without a plugin")
+        .hint("name one with --plugin FILE.wasm")
+        .into())
+}
+
+/// The model to use: the one named by `--model`, else the configuration's.
+pub(super) fn model_reference(
+    named: Option<&str>,
+    configuration: &Configuration,
+    provider: &str,
+) -> anyhow::Result<ModelReference> {
+    let (reference, by) = match named {
+        Some(text) => (ModelReference::parse(text, "--model")?, "--model"),
+        None => (
+            configuration
+                .default_model(&environment)?
+                .primary
+                .ok_or_else(|| {
+                    Failure::configuration(
+                        "no model: neither --model nor agents.defaults.model.primary names one",
+                    )
+                    .hint("`provider-host models list` shows the models there are")
+                })?,
+            "agents.defaults.model.primary",
+        ),
+    };
+    if reference.provider() != provider {
+        let failure = Failure::configuration(format!(
+            "{by} names the provider {:?}, and the loaded plugin is {provider:?}",
+            reference.provider()
+        ));
+        // `Qwen/Qwen3-8B` is a model id that looks like a reference.
+        return Err(match named {
+            Some(text) => failure.hint(format!(
+                "if {text} is the model's id, write --model {provider}/{text}"
+            )),
+            None => failure.hint(format!("name a model with --model {provider}/…")),
+        }
+        .into());
+    }
+    Ok(reference)
+}
+
+/// A message with the place in the configuration that it is about.
+pub(super) fn with_path(path: Option<&str>, message: &str) -> String {
+    match path {
+        // Plugins put the path into the sentence or leave it to the field.
+        Some(path) if !message.contains(path) => format!("{path}: {message}"),
+        _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::failure::{Status, status};
+
+    #[test]
+    fn the_model_is_the_named_one_or_the_configured_one() {
+        let configured =
+            Configuration::parse("{agents: {defaults: {model: 'vllm/b'}}}", "f").unwrap();
+        let foreign =
+            Configuration::parse("{agents: {defaults: {model: 'other/b'}}}", "f").unwrap();
+        let none = Configuration::empty();
+        let cases = [
+            (Some("vllm/a/c"), &configured, Ok("vllm/a/c")),
+            (None, &configured, Ok("vllm/b")),
+            (None, &none, Err("no model: ")),
+            (None, &foreign, Err("names the provider \"other\"")),
+            (
+                Some("Qwen/Qwen3-8B"),
+                &none,
+                Err("names the provider \"qwen\""),
+            ),
+            (Some("tiny"), &none, Err("is no model reference")),
+        ];
+        for (named, configuration, expected) in cases {
+            match (model_reference(named, configuration, "vllm"), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found.to_string(), expected),
+                (Err(error), Err(expected)) => {
+                    assert!(format!("{error:#}").contains(expected), "{error:#}");
+                    assert_eq!(status(&error), Status::Usage);
+                }
+                (found, expected) => panic!("{found:?}, expected {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_is_said_once() {
+        assert_eq!(with_path(Some("a.b"), "is odd"), "a.b: is odd");
+        assert_eq!(with_path(Some("a.b"), "a.b is odd"), "a.b is odd");
+        assert_eq!(with_path(None, "odd"), "odd");
+    }
+}

@@ -1,0 +1,111 @@
+//! Terminals: colours, and what a server must not do to one.
+//!
+//! Text of a server is untrusted. Written raw to a terminal it could move the
+//! cursor, rewrite what was printed, or set the clipboard (OSC 52). So control
+//! characters are taken out wherever the reader is a terminal; a file or a pipe
+//! gets the text as it came.
+
+use std::borrow::Cow;
+use std::io::{IsTerminal as _, Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+pub(super) const DIM: Style = Style::new().dimmed();
+pub(super) const BOLD: Style = Style::new().bold();
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+pub(super) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+
+pub(super) fn stdout_is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+pub(super) fn stderr_is_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Whether stderr takes colours: a terminal, and `NO_COLOR` is not set.
+pub(super) fn stderr_has_colour() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
+/// Text without control characters: C0 but tab and line feed, DEL, C1, and the
+/// marks that turn the direction of writing.
+pub(super) fn harmless(text: &str) -> Cow<'_, str> {
+    if text.chars().any(is_harmful) {
+        Cow::Owned(text.chars().filter(|one| !is_harmful(*one)).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// [`harmless`], and in one line.
+pub(super) fn one_line(text: &str) -> Cow<'_, str> {
+    if text.contains(['\n', '\t']) {
+        let spaced: String = text
+            .chars()
+            .map(|one| if matches!(one, '\n' | '\t') { ' ' } else { one })
+            .collect();
+        Cow::Owned(harmless(&spaced).into_owned())
+    } else {
+        harmless(text)
+    }
+}
+
+fn is_harmful(character: char) -> bool {
+    match character {
+        '\n' | '\t' => false,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        _ => character.is_control(),
+    }
+}
+
+/// Tells of an error and what can be done, on stderr.
+pub(super) fn error(message: &str, hints: &[String]) {
+    labelled("error", BAD, message);
+    for hint in hints {
+        labelled("hint", BOLD, hint);
+    }
+}
+
+/// Tells of something odd, on stderr.
+pub(super) fn warning(message: &str) {
+    labelled("warning", WARNING, message);
+}
+
+/// Tells something, on stderr.
+pub(super) fn note(message: &str) {
+    labelled("note", BOLD, message);
+}
+
+/// A stderr that can't be written to leaves nobody to tell.
+fn labelled(label: &str, style: Style, message: &str) {
+    let message = if stderr_is_terminal() {
+        harmless(message)
+    } else {
+        Cow::Borrowed(message)
+    };
+    let _ = writeln!(anstream::stderr(), "{style}{label}{style:#}: {message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_drive_a_terminal_is_taken_out() {
+        let cases = [
+            ("plain é 漢\n\ttext", "plain é 漢\n\ttext"),
+            ("\u{1b}[31mred\u{1b}[0m", "[31mred[0m"),
+            ("\u{1b}]52;c;aGk=\u{7}", "]52;c;aGk="),
+            ("\u{9b}2J", "2J"),
+            ("over\rwritten\u{8}\u{7f}", "overwritten"),
+            ("a\u{202e}b\u{2066}c", "abc"),
+            ("\0", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(harmless(text), expected, "{text:?}");
+        }
+        assert_eq!(one_line("a\nb\tc\u{1b}d"), "a b cd");
+    }
+}
