@@ -1,0 +1,22 @@
+//! The command line as scripts rely on it: a black box that is started as a
+//! process of its own, with an environment of its own, against a mock server.
+//!
+//! No test reads the machine's configuration, keys or cache, and no secret of
+//! any test may turn up in any output of any command: whoever runs a command
+//! here has its output searched for them ([`process`]).
+
+mod answer;
+mod chat_json;
+mod doctor;
+mod interrupt;
+mod keys;
+mod mock_server;
+mod models;
+mod plugins;
+mod process;
+mod recordings;
+mod request;
+mod screen;
+mod secrets;
+mod server;
+mod status;

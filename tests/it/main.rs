@@ -1,0 +1,14 @@
+//! Behaviour through the public door: the real component in the real sandbox,
+//! over real sockets.
+
+#[path = "../support/recorded.rs"]
+mod recorded;
+
+mod cancel;
+mod cli;
+mod component;
+mod discovery;
+mod faults;
+mod replay;
+mod secrets;
+mod support;
