@@ -5,38 +5,6 @@
 
 use std::time::Duration;
 
-/// All limits of one provider.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Bounds on what goes over the network.
-    pub network: NetworkLimits,
-    /// Bounds on what the plugin's code may use.
-    pub sandbox: SandboxLimits,
-}
-
-impl Limits {
-    /// The default limits.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Replaces the network's limits.
-    #[must_use]
-    pub fn with_network(mut self, network: NetworkLimits) -> Self {
-        self.network = network;
-        self
-    }
-
-    /// Replaces the sandbox's limits.
-    #[must_use]
-    pub fn with_sandbox(mut self, sandbox: SandboxLimits) -> Self {
-        self.sandbox = sandbox;
-        self
-    }
-}
-
 /// Declares a struct of limits: fields, defaults and one builder method a field, from one list.
 macro_rules! limits {
     (
@@ -170,13 +138,13 @@ pub const FIELD_BYTES: usize = 128 << 10;
 /// through one call.
 pub const HOST_CALL_FUEL: usize = 128 << 20;
 
-/// How often the engine's epoch moves on; a loop without end is noticed this late.
+/// How often an engine's epoch moves on, for all its chats; a loop without end is noticed this late.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 
 /// The CPU time that one call into the guest may take; an honest one takes microseconds to milliseconds.
 pub const CPU_TIME_PER_CALL: Duration = Duration::from_secs(5);
 
-/// The guest's stack in bytes.
+/// Bytes of a guest's stack, for all chats of an engine.
 pub const STACK_BYTES: usize = 512 << 10;
 
 limits! {
@@ -198,12 +166,8 @@ limits! {
         field_bytes, with_field_bytes: usize = FIELD_BYTES;
         /// Bytes that one call from guest to host may make the host allocate.
         host_call_fuel, with_host_call_fuel: usize = HOST_CALL_FUEL;
-        /// The period of the epoch.
-        epoch_tick, with_epoch_tick: Duration = EPOCH_TICK;
         /// CPU time of one call from host to guest, rounded up to whole ticks. Waiting does not count.
         cpu_time_per_call, with_cpu_time_per_call: Duration = CPU_TIME_PER_CALL;
-        /// Bytes of stack.
-        stack_bytes, with_stack_bytes: usize = STACK_BYTES;
     }
 }
 
@@ -211,7 +175,7 @@ impl SandboxLimits {
     /// The CPU time per call in ticks of the epoch, at least one.
     #[must_use]
     pub fn cpu_ticks_per_call(&self) -> u64 {
-        let tick = self.epoch_tick.as_nanos().max(1);
+        let tick = EPOCH_TICK.as_nanos();
         let ticks = self.cpu_time_per_call.as_nanos().div_ceil(tick).max(1);
         u64::try_from(ticks).unwrap_or(u64::MAX)
     }
@@ -223,17 +187,9 @@ mod tests {
 
     #[test]
     fn cpu_time_is_counted_in_whole_ticks_and_never_in_none() {
-        let cases = [
-            (10, 5_000, 500),
-            (10, 5_001, 501),
-            (10, 0, 1),
-            (0, 1, 1_000_000),
-        ];
-        for (tick, time, ticks) in cases {
-            let limits = SandboxLimits::new()
-                .with_epoch_tick(Duration::from_millis(tick))
-                .with_cpu_time_per_call(Duration::from_millis(time));
-            assert_eq!(limits.cpu_ticks_per_call(), ticks, "{time} ms of {tick} ms");
+        for (time, ticks) in [(5_000, 500), (5_001, 501), (0, 1)] {
+            let limits = SandboxLimits::new().with_cpu_time_per_call(Duration::from_millis(time));
+            assert_eq!(limits.cpu_ticks_per_call(), ticks, "{time} ms");
         }
     }
 
