@@ -136,8 +136,8 @@ fn config(options: &EngineOptions) -> Config {
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(true)
-        // A 0.2 guest has no use for the machinery of 0.3, which costs it a
-        // microsecond a call.
+        // A 0.2 guest has no use for the machinery of 0.3, which costs
+        // every call.
         .concurrency_support(false)
         .max_wasm_stack(STACK_BYTES)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))

@@ -65,8 +65,9 @@ impl Plugin {
             .map_err(|error| error.map_message(|why| format!("{}: {why}", path.display())))
     }
 
-    /// Loads a plugin from its bytes. Compiling takes about 0.1 s; a plugin in
-    /// the compile cache takes a millisecond. Call it off the serving path.
+    /// Loads a plugin from its bytes. Compiling takes long beside a chat, and a
+    /// plugin in the compile cache does not need it. Call it off the serving
+    /// path.
     ///
     /// # Errors
     ///

@@ -180,7 +180,7 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts an instance: about 10 µs from the pool.
+    /// Starts an instance from the pool.
     pub(crate) async fn start(
         pre: &WorldPre<State>,
         egress: &Egress,
