@@ -89,7 +89,7 @@ mod provider;
 mod sandbox;
 mod wiring;
 
-pub use bindings::types;
+pub use bindings::{ServerHealth, TokenCount, types};
 pub use chat::{BATCH, Chat};
 pub use engine::{DEFAULT_MAX_CHATS, Engine, EngineOptions, MAX_GUEST_MEMORY, default_cache_dir};
 pub use error::{Error, ErrorKind, Result};

@@ -15,10 +15,10 @@ use wasmtime::component::Component;
 
 pub use self::inspect::{Inspection, MANIFEST_SECTION, MAX_PLUGIN_SIZE, inspect};
 
-use crate::bindings::{WorldPre, types};
+use crate::bindings::types;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sandbox::{self, State};
+use crate::sandbox::{self, Linked};
 
 /// The version of the contract that this host speaks, and how far it reads
 /// others: any `0.1.x`.
@@ -36,7 +36,7 @@ pub struct Plugin {
 
 struct Inner {
     engine: Engine,
-    pre: WorldPre<State>,
+    linked: Linked,
     manifest: types::Manifest,
     digest: String,
     from_cache: bool,
@@ -102,12 +102,12 @@ impl Plugin {
             }
         };
 
-        let pre = sandbox::link(engine.wasmtime(), &component)
+        let linked = sandbox::link(engine.wasmtime(), &component, &inspection.exports)
             .map_err(|error| invalid(format!("the plugin does not fit the contract: {error:#}")))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 engine: engine.clone(),
-                pre,
+                linked,
                 manifest,
                 digest,
                 from_cache,
@@ -135,8 +135,18 @@ impl Plugin {
         &self.inner.engine
     }
 
-    pub(crate) fn pre(&self) -> &WorldPre<State> {
-        &self.inner.pre
+    /// Whether it can count tokens ([`crate::Provider::count_tokens`]).
+    pub fn counts_tokens(&self) -> bool {
+        self.inner.linked.counts_tokens()
+    }
+
+    /// Whether it can tell how its server is ([`crate::Provider::check_health`]).
+    pub fn tells_health(&self) -> bool {
+        self.inner.linked.tells_health()
+    }
+
+    pub(crate) fn linked(&self) -> &Linked {
+        &self.inner.linked
     }
 }
 

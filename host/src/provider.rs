@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::bindings::types;
+use crate::bindings::{ServerHealth, TokenCount, types};
 use crate::chat::Chat;
 use crate::egress::Egress;
 use crate::error::{Error, ErrorKind, Result};
@@ -116,6 +116,44 @@ impl Provider {
         sandbox.resolve_model(&self.inner.settings, id).await
     }
 
+    /// How long the prompt of a chat is, in the model's own tokens. Sends one
+    /// request; nothing is generated. None: the plugin does not count.
+    ///
+    /// # Errors
+    ///
+    /// As [`Provider::chat`], and what the server answered instead.
+    pub async fn count_tokens(
+        &self,
+        model: &types::Model,
+        request: &types::ChatRequest,
+    ) -> Result<Option<TokenCount>> {
+        let inner = &self.inner;
+        if !inner.plugin.counts_tokens() {
+            return Ok(None);
+        }
+        let mut sandbox = self.sandbox().await?;
+        sandbox
+            .count_tokens(inner.plugin.linked(), &inner.settings, model, request)
+            .await
+    }
+
+    /// How the server is: its version and what is known of it. Sends one
+    /// request, without a model. None: the plugin does not tell.
+    ///
+    /// # Errors
+    ///
+    /// Why the server can't be used; or a fault of the plugin.
+    pub async fn check_health(&self) -> Result<Option<ServerHealth>> {
+        let inner = &self.inner;
+        if !inner.plugin.tells_health() {
+            return Ok(None);
+        }
+        let mut sandbox = self.sandbox().await?;
+        sandbox
+            .check_health(inner.plugin.linked(), &inner.settings)
+            .await
+    }
+
     /// Sends a request and returns its answer as it comes. Does not wait for
     /// the server: whatever it says comes from the [`Chat`].
     ///
@@ -132,7 +170,7 @@ impl Provider {
 
     async fn sandbox(&self) -> Result<Sandbox> {
         let inner = &self.inner;
-        Sandbox::start(inner.plugin.pre(), &inner.egress, inner.limits.clone()).await
+        Sandbox::start(inner.plugin.linked(), &inner.egress, inner.limits.clone()).await
     }
 }
 

@@ -13,14 +13,17 @@
 
 use std::time::Instant;
 
-use wasmtime::component::{Component, Linker, ResourceAny, ResourceTable};
+use wasmtime::component::{Component, Instance, InstancePre, Linker, ResourceAny, ResourceTable};
 use wasmtime::{
     PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, UpdateDeadline, WasmCoreDump,
 };
 use wasmtime_wasi::clocks::{WasiClocksCtx, WasiClocksCtxView};
 use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::bindings::{World, WorldPre, types};
+use crate::bindings::{
+    CountsTokens, CountsTokensIndices, ServerHealth, TellsHealth, TellsHealthIndices, TokenCount,
+    World, WorldIndices, types,
+};
 use crate::egress::{Egress, Hooks, link_http_error_code};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::SandboxLimits;
@@ -73,11 +76,35 @@ impl wasmtime_wasi_io::IoView for State {
     }
 }
 
-/// Links what [`GIVEN`] names, each by itself, and nothing else.
+/// A plugin, linked: what it offers is found, and an instance of it can be
+/// started any number of times.
+pub(crate) struct Linked {
+    pre: InstancePre<State>,
+    world: WorldIndices,
+    token_counter: Option<CountsTokensIndices>,
+    health: Option<TellsHealthIndices>,
+}
+
+impl Linked {
+    /// Whether the plugin counts tokens.
+    pub(crate) fn counts_tokens(&self) -> bool {
+        self.token_counter.is_some()
+    }
+
+    /// Whether the plugin tells how its server is.
+    pub(crate) fn tells_health(&self) -> bool {
+        self.health.is_some()
+    }
+}
+
+/// Links what [`GIVEN`] names, each by itself, and nothing else. `exports` are
+/// the component's own: an interface beside the world that it offers must fit
+/// the contract, and one that it leaves out is left out.
 pub(crate) fn link(
     engine: &wasmtime::Engine,
     component: &Component,
-) -> wasmtime::Result<WorldPre<State>> {
+    exports: &[String],
+) -> wasmtime::Result<Linked> {
     use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
     use wasmtime_wasi_http::p2::bindings::http;
 
@@ -94,7 +121,22 @@ pub(crate) fn link(
     http::types::add_to_linker::<_, WasiHttp>(&mut linker, &(&options).into(), State::http)?;
     http::outgoing_handler::add_to_linker::<_, WasiHttp>(&mut linker, State::http)?;
     link_http_error_code(&mut linker)?;
-    WorldPre::new(linker.instantiate_pre(component)?)
+    let pre = linker.instantiate_pre(component)?;
+    let offers = |interface: &str| {
+        exports
+            .iter()
+            .any(|export| export.split('@').next() == Some(interface))
+    };
+    Ok(Linked {
+        world: WorldIndices::new(&pre)?,
+        token_counter: offers("llm:provider/token-counter")
+            .then(|| CountsTokensIndices::new(&pre))
+            .transpose()?,
+        health: offers("llm:provider/health")
+            .then(|| TellsHealthIndices::new(&pre))
+            .transpose()?,
+        pre,
+    })
 }
 
 /// What a store has used, and what stopped it.
@@ -176,13 +218,14 @@ pub(crate) struct Running {
 /// One instance in its store.
 pub(crate) struct Sandbox {
     store: Store<State>,
+    instance: Instance,
     world: World,
 }
 
 impl Sandbox {
     /// Starts an instance from the pool.
     pub(crate) async fn start(
-        pre: &WorldPre<State>,
+        linked: &Linked,
         egress: &Egress,
         limits: SandboxLimits,
     ) -> Result<Self> {
@@ -192,7 +235,7 @@ impl Sandbox {
         http.set_field_size_limit(limits.field_bytes);
         let host_call_fuel = limits.host_call_fuel;
         let mut store = Store::new(
-            pre.engine(),
+            linked.pre.engine(),
             State {
                 table,
                 http,
@@ -210,14 +253,24 @@ impl Sandbox {
         store.set_hostcall_fuel(host_call_fuel);
         store.epoch_deadline_callback(|mut cx| Ok(cx.data_mut().meter.tick(Instant::now())));
         store.set_epoch_deadline(1);
-        match pre.instantiate_async(&mut store).await {
-            Ok(world) => Ok(Self { store, world }),
-            Err(error) if error.is::<PoolConcurrencyLimitError>() => Err(Error::new(
-                ErrorKind::Overloaded,
-                "this host runs as many chats as it may; try again when one has ended, or raise \
-                 EngineOptions::max_chats",
-            )
-            .retryable_later()),
+        let instance = match linked.pre.instantiate_async(&mut store).await {
+            Ok(instance) => instance,
+            Err(error) if error.is::<PoolConcurrencyLimitError>() => {
+                return Err(Error::new(
+                    ErrorKind::Overloaded,
+                    "this host runs as many chats as it may; try again when one has ended, or \
+                     raise EngineOptions::max_chats",
+                )
+                .retryable_later());
+            }
+            Err(error) => return Err(failure(&mut store, error, "start")),
+        };
+        match linked.world.load(&mut store, &instance) {
+            Ok(world) => Ok(Self {
+                store,
+                instance,
+                world,
+            }),
             Err(error) => Err(failure(&mut store, error, "start")),
         }
     }
@@ -263,6 +316,48 @@ impl Sandbox {
             .call_resolve_model(&mut self.store, settings, id)
             .await;
         self.outcome(result, "resolve-model")
+    }
+
+    /// `token-counter.count-tokens`; none if the plugin leaves it out.
+    pub(crate) async fn count_tokens(
+        &mut self,
+        linked: &Linked,
+        settings: &types::Settings,
+        model: &types::Model,
+        request: &types::ChatRequest,
+    ) -> Result<Option<TokenCount>> {
+        let Some(indices) = &linked.token_counter else {
+            return Ok(None);
+        };
+        self.begin_call();
+        let result = match indices.load(&mut self.store, &self.instance) {
+            Ok(world) => CountsTokens::llm_provider_token_counter(&world)
+                .call_count_tokens(&mut self.store, settings, model, request)
+                .await
+                .map(|counted| counted.map(Some)),
+            Err(error) => Err(error),
+        };
+        self.outcome(result, "count-tokens")
+    }
+
+    /// `health.check-health`; none if the plugin leaves it out.
+    pub(crate) async fn check_health(
+        &mut self,
+        linked: &Linked,
+        settings: &types::Settings,
+    ) -> Result<Option<ServerHealth>> {
+        let Some(indices) = &linked.health else {
+            return Ok(None);
+        };
+        self.begin_call();
+        let result = match indices.load(&mut self.store, &self.instance) {
+            Ok(world) => TellsHealth::llm_provider_health(&world)
+                .call_check_health(&mut self.store, settings)
+                .await
+                .map(|told| told.map(Some)),
+            Err(error) => Err(error),
+        };
+        self.outcome(result, "check-health")
     }
 
     /// `chat.start`.
