@@ -42,6 +42,7 @@ pub(super) fn judge(message: &str) -> Option<Overflow> {
             "maximum model length of ",
             "model's context length (",
             "max_model_len=",
+            "max_total_tokens=",
         ],
     );
     let known = [
@@ -54,11 +55,25 @@ pub(super) fn judge(message: &str) -> Option<Overflow> {
     }
     // The server gave up before it counted tokens: "contains 90000 characters
     // (more than 65536 characters, which is the upper bound for 4096 input
-    // tokens)". That bound is no count of the prompt.
+    // tokens)". That bound is no count of the prompt. Where an answer was asked
+    // for (0.19 to 0.30), it is a bound for what the answer leaves, and only a
+    // prompt that is too long for the whole context is itself to blame.
     if text::has(&text, "characters (more than") {
-        return Some(Overflow::Prompt {
-            limit,
-            requested: None,
+        let answer = before(&text, " output tokens").filter(|answer| *answer > 0);
+        let number = |side: fn(&str, &str) -> Option<u64>, marker| side(&text, marker).unwrap_or(0);
+        let characters = number(before, " characters (more than");
+        let bound = number(after, "characters (more than ");
+        let room = number(before, " input tokens");
+        let fits = characters.saturating_mul(room) <= bound.saturating_mul(limit.unwrap_or(0));
+        return Some(match answer {
+            Some(_) if fits => Overflow::Answer {
+                limit,
+                requested: answer,
+            },
+            _ => Overflow::Prompt {
+                limit,
+                requested: None,
+            },
         });
     }
     let prompt = first(
@@ -158,6 +173,36 @@ mod tests {
             (
                 "max_tokens=100000 cannot be greater than max_model_len=4096. Please request fewer output tokens. (parameter=max_tokens, value=100000)",
                 answer(4096, 100_000),
+            ),
+            // vLLM 0.16 to 0.30
+            (
+                "max_tokens=100000cannot be greater than max_model_len=max_total_tokens=4096. Please request fewer output tokens. (parameter=max_tokens, value=100000)",
+                answer(4096, 100_000),
+            ),
+            (
+                "This model's maximum context length is 4096 tokens. However, you requested 4096 output tokens and your prompt contains 60 characters (more than 0 characters, which is the upper bound for 0 input tokens). Please reduce the length of the input prompt or the number of requested output tokens. (parameter=input_text, value=60)",
+                answer(4096, 4096),
+            ),
+            (
+                "This model's maximum context length is 4096 tokens. However, you requested 4000 output tokens and your prompt contains 2000 characters (more than 1536 characters, which is the upper bound for 96 input tokens).",
+                answer(4096, 4000),
+            ),
+            (
+                "This model's maximum context length is 4096 tokens. However, you requested 4000 output tokens and your prompt contains 90000 characters (more than 1536 characters, which is the upper bound for 96 input tokens).",
+                prompt(4096, None),
+            ),
+            (
+                "This model's maximum context length is 4096 tokens. However, you requested 3000 output tokens and your prompt contains at least 1097 input tokens, for a total of at least 4097 tokens. Please reduce the length of the input prompt or the number of requested output tokens. (parameter=input_tokens, value=1097)",
+                answer(4096, 4097),
+            ),
+            (
+                "This model's maximum context length is 4096 tokens. However, you requested 0 output tokens and your prompt contains at least 4097 input tokens, for a total of at least 4097 tokens. Please reduce the length of the input prompt or the number of requested output tokens. (parameter=input_tokens, value=4097)",
+                prompt(4096, 4097),
+            ),
+            // vLLM 0.12 to 0.30, from the engine
+            (
+                "The decoder prompt (length 4096) plus the number of requested output tokens (at least 1) is longer than the maximum model length of 4096. Make sure that `max_model_len` is no smaller than the number of text tokens (prompt + requested output tokens).",
+                prompt(4096, 4096),
             ),
             // vLLM 0.11 and 0.14
             (
