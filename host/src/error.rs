@@ -148,6 +148,23 @@ impl Error {
         self
     }
 
+    /// The same failure in other words, without its cause and core dump.
+    pub(crate) fn restated(&self, message: String) -> Self {
+        Self(Box::new(Inner {
+            kind: self.0.kind.clone(),
+            message,
+            status: self.0.status,
+            code: self.0.code.clone(),
+            retryable: self.0.retryable,
+            retry_after: self.0.retry_after,
+            request_sent: self.0.request_sent,
+            limit: self.0.limit,
+            requested: self.0.requested,
+            source: None,
+            core_dump: None,
+        }))
+    }
+
     /// Puts every text of the error that is not the host's own through `f`.
     pub(crate) fn map_texts(mut self, f: impl Fn(String) -> String) -> Self {
         if let ErrorKind::Other(word) = &mut self.0.kind {

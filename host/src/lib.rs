@@ -59,6 +59,7 @@
 //! - [`Engine`], [`Plugin`]: compile, inspect, cache.
 //! - [`Provider`], [`Chat`]: a plugin with settings and a grant, and what it
 //!   answers.
+//! - [`route`]: a list of models and one answer: retries, refits, fallbacks.
 //! - [`configuration`], [`credentials`]: an agent's configuration file and key
 //!   profiles, for hosts that share OpenClaw's.
 //!
@@ -86,6 +87,7 @@ pub mod mock;
 pub mod plugin;
 pub mod policy;
 mod provider;
+pub mod route;
 mod sandbox;
 mod wiring;
 
