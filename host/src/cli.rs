@@ -11,6 +11,7 @@ mod arguments;
 mod auth;
 mod chat;
 mod demo;
+mod detour;
 mod doctor;
 mod failure;
 mod image;

@@ -16,6 +16,7 @@ mod plugins;
 mod process;
 mod recordings;
 mod request;
+mod retries;
 mod screen;
 mod secrets;
 mod server;

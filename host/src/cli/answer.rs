@@ -1,7 +1,12 @@
 //! An answer as far as it has come: events in, the whole out, at any moment.
+//!
+//! Texts are kept only for who needs the whole (`--json`), so that an answer
+//! without end costs a terminal no memory. With them it costs at most what the
+//! network's response limit lets in.
 
 use std::time::{Duration, Instant};
 
+use provider_host::route::Step;
 use provider_host::types::{self, Event};
 
 use super::json;
@@ -19,6 +24,8 @@ pub(super) struct Answer {
     tool_calls: Vec<Call>,
     usage: Option<types::Usage>,
     finish: Option<types::FinishReason>,
+    detours: Vec<json::Detour>,
+    keeps_texts: bool,
 }
 
 #[derive(Debug)]
@@ -30,8 +37,17 @@ struct Call {
 }
 
 impl Answer {
-    /// The answer to a request that starts now.
-    pub(super) fn new() -> Self {
+    /// The answer to a request that starts now, with its texts.
+    pub(super) fn whole() -> Self {
+        Self::new(true)
+    }
+
+    /// The same without its texts: what is shown as it comes.
+    pub(super) fn passing() -> Self {
+        Self::new(false)
+    }
+
+    fn new(keeps_texts: bool) -> Self {
         Self {
             started: Instant::now(),
             first_event: None,
@@ -43,7 +59,19 @@ impl Answer {
             tool_calls: Vec::new(),
             usage: None,
             finish: None,
+            detours: Vec::new(),
+            keeps_texts,
         }
+    }
+
+    /// Takes in what happened before the answer.
+    pub(super) fn detour(&mut self, step: &Step) {
+        self.detours.extend(json::Detour::of(step));
+    }
+
+    /// The detours so far; none if there were none.
+    pub(super) fn detours(&self) -> Option<&[json::Detour]> {
+        (!self.detours.is_empty()).then_some(&self.detours)
     }
 
     /// Takes the next event in.
@@ -55,6 +83,17 @@ impl Answer {
             Event::Text(_) | Event::Reasoning(_) | Event::ToolCallStart(_)
         ) {
             self.first_content.get_or_insert(elapsed);
+        }
+        let has_text = matches!(
+            event,
+            Event::Text(_)
+                | Event::Reasoning(_)
+                | Event::ToolCallStart(_)
+                | Event::ToolCallArguments(_)
+                | Event::ToolCallEnd(_)
+        );
+        if has_text && !self.keeps_texts {
+            return;
         }
         match event {
             Event::Start(start) => {
@@ -144,6 +183,7 @@ impl Answer {
                 first_event_ms: self.first_event.map(milliseconds),
                 total_ms: milliseconds(self.elapsed()),
             },
+            retries: self.detours(),
         }
     }
 
@@ -205,7 +245,7 @@ mod tests {
     }
 
     fn result(events: &[Event]) -> serde_json::Value {
-        let mut answer = Answer::new();
+        let mut answer = Answer::whole();
         for event in events {
             answer.add(event);
         }
@@ -281,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_partial_answer_is_what_came_or_nothing() {
-        let mut answer = Answer::new();
+        let mut answer = Answer::whole();
         assert!(answer.partial().is_none());
         answer.add(&start("m"));
         assert!(answer.partial().is_none(), "a start is no answer");

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use provider_host::route::RetryPolicy;
 
 /// Runs model-provider plugins that need not be trusted: a vLLM server, seen
 /// through a WebAssembly sandbox.
@@ -141,6 +142,15 @@ pub(super) struct ChatOptions {
     #[arg(long, value_name = "JSON")]
     pub(super) extra: Option<String>,
 
+    /// How often a request that may succeed later is sent again; 0: never
+    #[arg(long, value_name = "N", default_value_t = RetryPolicy::MAX_RETRIES)]
+    pub(super) max_retries: u32,
+
+    /// Leaves the configured fallbacks alone (agents.defaults.model.fallbacks);
+    /// --model implies it
+    #[arg(long)]
+    pub(super) no_fallback: bool,
+
     /// Prints one JSON object per line instead of text
     #[arg(long)]
     pub(super) json: bool,
@@ -237,6 +247,7 @@ mod tests {
             "--config c.json --plugin p.wasm --log-level debug doctor",
             "chat --model vllm/a --system s --image a.png --image b.png --max-tokens 5 \
              --temperature 0.5 --reasoning high --extra {} --json hello",
+            "chat --max-retries 0 --no-fallback hello",
             "chat --request r.json --json --config c.json",
             "chat -",
             "chat",

@@ -5,13 +5,14 @@
 
 use std::io::{self, BufWriter, Write as _};
 
+use provider_host::route::{RetryPolicy, Route, Step, Target};
 use provider_host::types;
 
 use super::answer::Answer;
 use super::arguments::{Arguments, ChatOptions};
 use super::failure::{self, Failure, Status};
 use super::json::Line;
-use super::opened::{self, with_path};
+use super::opened::{self, Opened, with_path};
 use super::screen::Screen;
 use super::{request, terminal};
 
@@ -58,6 +59,10 @@ pub(super) fn run(arguments: &Arguments, options: &ChatOptions) -> anyhow::Resul
 trait Sink {
     /// Writes a batch and flushes it.
     fn events(&mut self, events: &[types::Event]) -> io::Result<()>;
+    /// Writes what stands between the request and its answer.
+    fn detour(&mut self, step: &Step) -> io::Result<()>;
+    /// An answer that keeps what this sink needs of it.
+    fn answer(&self) -> Answer;
     /// Writes the end of a whole answer.
     fn done(&mut self, answer: &Answer, model: &types::Model) -> io::Result<()>;
 }
@@ -87,6 +92,7 @@ impl Lines {
         self.line(&Line::Error {
             error: object,
             partial: so_far.and_then(Answer::partial),
+            retries: so_far.and_then(Answer::detours),
         })?;
         self.out.flush()
     }
@@ -106,6 +112,17 @@ impl Sink for Lines {
         self.out.flush()
     }
 
+    fn detour(&mut self, step: &Step) -> io::Result<()> {
+        if let Some(sentence) = super::detour::sentence(step) {
+            terminal::note(&sentence);
+        }
+        Ok(())
+    }
+
+    fn answer(&self) -> Answer {
+        Answer::whole()
+    }
+
     fn done(&mut self, answer: &Answer, model: &types::Model) -> io::Result<()> {
         self.line(&Line::Result(answer.result(&model.id)))?;
         self.out.flush()
@@ -115,6 +132,14 @@ impl Sink for Lines {
 impl Sink for Screen<'_> {
     fn events(&mut self, events: &[types::Event]) -> io::Result<()> {
         self.show(events)
+    }
+
+    fn detour(&mut self, step: &Step) -> io::Result<()> {
+        self.detour(step)
+    }
+
+    fn answer(&self) -> Answer {
+        Answer::passing()
     }
 
     fn done(&mut self, answer: &Answer, model: &types::Model) -> io::Result<()> {
@@ -152,39 +177,61 @@ async fn converse(
     so_far: &mut Option<Answer>,
 ) -> anyhow::Result<()> {
     let opened = opened::open(arguments).await?;
-    let provider_id = &opened.plugin.manifest().id;
-    let reference =
-        opened::model_reference(options.model.as_deref(), &opened.configuration, provider_id)?;
-    let model = opened.provider.resolve_model(reference.model()).await?;
-    stream(&opened.provider, &model, request, sink, so_far).await
-}
-
-/// Sends the request and writes the answer as it comes.
-async fn stream(
-    provider: &provider_host::Provider,
-    model: &types::Model,
-    request: &types::ChatRequest,
-    sink: &mut dyn Sink,
-    so_far: &mut Option<Answer>,
-) -> anyhow::Result<()> {
-    let answer = so_far.insert(Answer::new());
-    let mut chat = provider.chat(model, request).await?;
+    let route = route(options, &opened)?;
+    let answer = so_far.insert(sink.answer());
+    let mut chat = route.chat(request.clone());
     loop {
         let batch = chat.next_batch(BATCH).await?;
         if batch.is_empty() {
             break;
         }
-        for event in &batch {
-            answer.add(event);
+        let mut events = Vec::with_capacity(batch.len());
+        for step in batch {
+            match step {
+                Step::Event(event) => {
+                    answer.add(&event);
+                    events.push(event);
+                }
+                detour => {
+                    answer.detour(&detour);
+                    sink.detour(&detour)?;
+                }
+            }
         }
-        sink.events(&batch)?;
+        sink.events(&events)?;
     }
-    if !answer.is_finished() {
-        return Err(Failure::failed(
+    match chat.model().filter(|_| answer.is_finished()) {
+        Some(model) => Ok(sink.done(answer, &model)?),
+        None => Err(Failure::failed(
             "protocol",
             "the plugin ended the answer without saying how (no finish event)",
         )
-        .into());
+        .into()),
     }
-    Ok(sink.done(answer, model)?)
+}
+
+/// The model that the command line or the configuration names, and the
+/// configured fallbacks of the latter: who names a model wants that one.
+fn route(options: &ChatOptions, opened: &Opened) -> anyhow::Result<Route> {
+    let provider = &opened.plugin.manifest().id;
+    let named = options.model.as_deref();
+    let reference = opened::model_reference(named, &opened.configuration, provider)?;
+    let mut route = Route::new(Target::new(&opened.provider, reference.model()))
+        .with_retries(RetryPolicy::default().with_max_retries(options.max_retries));
+    if named.is_some() || options.no_fallback {
+        return Ok(route);
+    }
+    let choice = opened.configuration.default_model(&opened::environment)?;
+    for (index, fallback) in choice.fallbacks.iter().enumerate() {
+        if fallback.provider() == provider {
+            route = route.or(Target::new(&opened.provider, fallback.model()));
+        } else {
+            terminal::warning(&format!(
+                "agents.defaults.model.fallbacks[{index}] is skipped: it names the provider {:?}, \
+                 and the loaded plugin is {provider:?}",
+                fallback.provider()
+            ));
+        }
+    }
+    Ok(route)
 }

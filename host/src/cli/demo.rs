@@ -142,7 +142,7 @@ async fn chat(
     let (mut out, mut aside) = (anstream::stdout(), anstream::stdout());
     let is_terminal = terminal::stdout_is_terminal();
     let mut screen = Screen::new((&mut out, is_terminal), (&mut aside, is_terminal));
-    let mut answer = Answer::new();
+    let mut answer = Answer::whole();
     let mut chat = provider.chat(model, request).await?;
     loop {
         let batch = chat.next_batch(64).await?;

@@ -2,6 +2,9 @@
 //! inspect --json`. Field names and their order stand here and nowhere else;
 //! nothing is added to them without a reason that outlives this version.
 
+use std::time::Duration;
+
+use provider_host::route::Step;
 use provider_host::types;
 use serde::Serialize;
 
@@ -42,6 +45,8 @@ pub(super) enum Line<'a> {
     Error {
         error: Error,
         partial: Option<Partial<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retries: Option<&'a [Detour]>,
     },
 }
 
@@ -93,6 +98,50 @@ pub(super) struct Result<'a> {
     pub(super) usage: Option<Usage>,
     pub(super) cost: Option<Cost>,
     pub(super) timing: Timing,
+    /// Only if there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retries: Option<&'a [Detour]>,
+}
+
+/// A request that did not lead to the answer, and what was done about it.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Detour {
+    /// `retry`, `refit` or `fallback`.
+    action: &'static str,
+    /// Reference of the model that was asked.
+    model: String,
+    kind: String,
+    status: Option<u16>,
+    message: String,
+    /// How long was waited then; 0 unless it is a retry.
+    delay_ms: u64,
+}
+
+impl Detour {
+    /// The detour that a step tells of.
+    pub(super) fn of(step: &Step) -> Option<Self> {
+        let (action, model, error, delay) = match step {
+            Step::Retry(retry) => ("retry", &retry.model, &retry.error, retry.delay),
+            Step::Refit(refit) => ("refit", &refit.model, &refit.error, Duration::ZERO),
+            Step::Fallback(fallback) => {
+                ("fallback", &fallback.model, &fallback.error, Duration::ZERO)
+            }
+            _ => return None,
+        };
+        Some(Self {
+            action,
+            model: model.clone(),
+            kind: error.kind_name().to_string(),
+            status: error.status(),
+            message: error.message().to_owned(),
+            delay_ms: milliseconds(delay),
+        })
+    }
+}
+
+/// Half a billion years of waiting are as good as more.
+fn milliseconds(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What came of an answer that failed.
@@ -198,10 +247,6 @@ impl Error {
 
 impl From<&provider_host::Error> for Error {
     fn from(error: &provider_host::Error) -> Self {
-        let milliseconds = |wait: std::time::Duration| {
-            // Half a billion years of waiting are as good as more.
-            u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
-        };
         Self {
             kind: error.kind_name().to_string(),
             message: error.message().to_owned(),

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::io::Write;
 
 use anstyle::Style;
+use provider_host::route::Step;
 use provider_host::types::{self, Event};
 
 use super::amount;
@@ -78,6 +79,20 @@ impl<'a> Screen<'a> {
             }
         }
         self.out.flush()?;
+        self.aside.flush()
+    }
+
+    /// Says that the request will be sent again, or to another model.
+    pub(super) fn detour(&mut self, step: &Step) -> std::io::Result<()> {
+        let Some(sentence) = super::detour::sentence(step) else {
+            return Ok(());
+        };
+        self.end_of_line()?;
+        writeln!(
+            self.aside,
+            "{BOLD}note{BOLD:#}: {}",
+            self.aside_text(&sentence)
+        )?;
         self.aside.flush()
     }
 
@@ -195,7 +210,7 @@ impl<'a> Screen<'a> {
     }
 }
 
-/// `usage: 1,234 in (1,024 cached) + 56 out = 1,290 tokens · 3 % of 40,960 · …`
+/// `usage: 1,178 in (1,024 cached) + 56 out = 1,234 / 40,960 tokens (3 %) · …`
 fn usage_line(answer: &Answer, model: &types::Model) -> String {
     use std::fmt::Write as _;
     let mut line = String::from("usage: ");
@@ -218,10 +233,10 @@ fn usage_line(answer: &Answer, model: &types::Model) -> String {
             let window = u64::from(model.context_window);
             let _ = write!(
                 line,
-                " = {} tokens · {} of {}",
+                " = {} / {} tokens ({})",
                 amount::count(usage.total),
-                amount::share(usage.total, window),
-                amount::count(window)
+                amount::count(window),
+                amount::share(usage.total, window)
             );
             if let Some(cost) = usage.cost.as_ref().filter(|cost| cost.total > 0.0) {
                 let _ = write!(line, " · {}", amount::dollars(cost.total));
@@ -352,7 +367,7 @@ mod tests {
             parent: None,
             source: types::ModelSource::Discovered,
         };
-        let mut answer = Answer::new();
+        let mut answer = Answer::whole();
         assert!(usage_line(&answer, &model).starts_with("usage: the server sent none · "));
         answer.add(&Event::Usage(types::Usage {
             input: 210,
@@ -373,8 +388,8 @@ mod tests {
         let line = usage_line(&answer, &model);
         assert!(
             line.starts_with(
-                "usage: 1,234 in (1,024 cached) + 56 out (12 thinking) = 1,290 tokens \
-                 · 3 % of 40,960 · $0.0004 · "
+                "usage: 1,234 in (1,024 cached) + 56 out (12 thinking) = 1,290 / 40,960 tokens \
+                 (3 %) · $0.0004 · "
             ),
             "{line}"
         );

@@ -15,7 +15,8 @@ type Dice = Arc<dyn Fn() -> f64 + Send + Sync>;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// Most retries of one model. Each fallback has its own. 0: none.
+    /// Most retries of one model. Each fallback has its own. 0: nothing is sent
+    /// twice, not even with a limit that fits.
     pub max_retries: u32,
     /// Longest wait before the first retry.
     pub base_delay: Duration,

@@ -102,7 +102,7 @@ async fn run(route: &Route, request: &ChatRequest, port: &Port) -> Result<()> {
         let Some(next) = next else {
             return Err(conclude(failed, target, error));
         };
-        tracing::warn!(
+        tracing::info!(
             model = target.reference(), to = next.reference(), kind = %error.kind_name(), %error,
             "falling back to another model"
         );
@@ -180,7 +180,7 @@ async fn turn(
             Err(Turn::Open(error)) => error,
         };
         if let Some(window) = fit::too_large(&error) {
-            if attempt.refitted {
+            if attempt.refitted || route.retries.max_retries == 0 {
                 return Err(Turn::Open(error));
             }
             let refit = attempt.refit(target, window, error).await;
@@ -199,7 +199,7 @@ async fn turn(
             Wait::NoMore => return Err(Turn::Open(error)),
             Wait::TooLong(delay) => return Err(Turn::Open(too_long(error, delay, route))),
         };
-        tracing::warn!(
+        tracing::info!(
             model = target.reference(), attempt = retries, delay_ms = delay.as_millis() as u64,
             kind = %error.kind_name(), %error, "trying again"
         );

@@ -135,11 +135,16 @@ pub(super) fn refitted(
     error: &Error,
 ) -> u32 {
     let asked = u64::from(request.max_tokens.unwrap_or(model.max_tokens));
+    let most = most_tokens(request);
+    // What is left of the sum without the limit; a number that no prompt of
+    // this size can have is the limit itself, as the user's own parameters set
+    // it.
     let said = error
         .requested()
         .and_then(|sum| sum.checked_sub(asked))
-        .filter(|prompt| *prompt > 0);
-    let room = match (counted.map(u64::from).or(said), most_tokens(request)) {
+        .filter(|prompt| *prompt > 0 && *prompt < window)
+        .filter(|prompt| most.is_none_or(|most| *prompt <= most));
+    let room = match (counted.map(u64::from).or(said), most) {
         (Some(prompt), _) => window.saturating_sub(prompt),
         (None, Some(most)) if most < window => window - most,
         // A prompt of many bytes is far fewer tokens; half of what there is

@@ -362,13 +362,14 @@ async fn a_limit_that_is_too_large_is_refitted_once() {
         (None, sum_too_large, 548),
         (None, limit_too_large, 2048 - 64 - 16 - 1),
     ];
+    let long = "word ".repeat(800);
     for (prompt, failure, expected) in cases {
         let plan = [Fails(failure), Answers("hello")];
         let fake = match prompt {
             Some(prompt) => Fake::counting(prompt, plan),
             None => Fake::does(plan),
         };
-        let mut request = ask("x");
+        let mut request = ask(if expected == 548 { &long } else { "x" });
         if expected > 1024 {
             request.max_tokens = Some(100_000);
         }
@@ -381,12 +382,31 @@ async fn a_limit_that_is_too_large_is_refitted_once() {
 }
 
 #[tokio::test]
+async fn a_limit_of_the_user_s_own_parameters_is_not_taken_for_the_prompt() {
+    // The route knows the model's limit, 1024; the 100,000 are the settings'.
+    let fake = Fake::does([Fails(limit_too_large), Answers("hello")]);
+    let (steps, _) = told(route(&fake).chat(ask("x"))).await;
+    assert_eq!(steps, ["refit 1024", "hello"]);
+}
+
+#[tokio::test]
 async fn a_second_refusal_of_the_limit_is_final() {
     let fake = Fake::counting(48, [Fails(limit_too_large), Fails(limit_too_large)]);
     let (steps, error) = told(route(&fake).chat(ask("x"))).await;
     assert_eq!(steps.len(), 1, "{steps:?}");
     assert_eq!(error.unwrap().kind(), &ErrorKind::InvalidRequest);
     assert_eq!(fake.requests(), 2);
+}
+
+#[tokio::test]
+async fn without_retries_nothing_is_sent_twice() {
+    for failure in [overloaded, limit_too_large] as [Failure; 2] {
+        let fake = Fake::counting(48, [Fails(failure)]);
+        let once = route(&fake).with_retries(RetryPolicy::none());
+        let (steps, error) = told(once.chat(ask("x"))).await;
+        assert!(steps.is_empty(), "{steps:?}");
+        assert_eq!(error.unwrap().kind(), failure().kind());
+    }
 }
 
 #[tokio::test]

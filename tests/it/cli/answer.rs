@@ -39,6 +39,17 @@ const PARTIAL: &[(&str, Is)] = &[
     ("tool_calls", calls),
     ("usage", usage_or_null),
 ];
+/// Stands in a last line only if there were any.
+const RETRY: &[(&str, Is)] = &[
+    ("action", |value| {
+        ["retry", "refit", "fallback"].contains(&value.as_str().unwrap_or_default())
+    }),
+    ("model", some_text),
+    ("kind", some_text),
+    ("status", count_or_null),
+    ("message", some_text),
+    ("delay_ms", count),
+];
 const RESULT: &[(&str, Is)] = &[
     ("id", text),
     ("model", text),
@@ -132,6 +143,14 @@ impl Answer {
             let fields = fields(kind).ok_or_else(|| format!("no line is like this: {line}"))?;
             let mut object: Map<String, Value> = line.as_object().cloned().unwrap_or_default();
             object.remove("type");
+            if matches!(kind, "result" | "error")
+                && let Some(retries) = object.remove("retries")
+                && !retries.as_array().is_some_and(|retries| {
+                    !retries.is_empty() && retries.iter().all(|retry| has(retry, RETRY))
+                })
+            {
+                return Err(format!("no retries are like these: {retries}"));
+            }
             if !has(&Value::Object(object), fields) {
                 return Err(format!("other fields than those of {kind}: {line}"));
             }

@@ -249,7 +249,10 @@ fn token_limits_are_told_in_numbers() {
         (&json!(400), &json!(false))
     );
 
-    let (answer, _) = chat(&home, &["--max-tokens", "5000", "Say hello."]);
+    // As if its context were not known, so that nothing is fitted beforehand.
+    let home = Home::configured(&server.declaring(&json!([{"id": "tiny"}])));
+    let arguments = ["--max-retries", "0", "--max-tokens", "5000", "Say hello."];
+    let (answer, _) = chat(&home, &arguments);
     let error = answer.error().expect("an error");
     assert_eq!(error["kind"], "invalid-request");
     assert_eq!(

@@ -77,7 +77,8 @@ fn faults_take_turns() {
     );
     home.configure(&configuration(&url, None));
     for status in [1, 0, 1] {
-        home.run(&["chat", "--model", "vllm/tiny", "Say hello."])
+        let arguments = ["chat", "--max-retries", "0", "--model", "vllm/tiny"];
+        home.run(&[&arguments[..], &["Say hello."]].concat())
             .exits(status);
     }
 }

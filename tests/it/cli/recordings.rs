@@ -40,7 +40,15 @@ fn without_notes(recorded: &Recorded) -> (Recorded, usize) {
 fn check(home: &Home, recorded: &Recorded) -> Result<(), String> {
     let case = &recorded.case;
     let model = format!("vllm/{case}");
-    let outcome = home.run(&["chat", "--json", "--model", &model, "Say hello."]);
+    let outcome = home.run(&[
+        "chat",
+        "--json",
+        "--max-retries",
+        "0",
+        "--model",
+        &model,
+        "Say hello.",
+    ]);
     let answer = Answer::of(&outcome).map_err(|why| format!("{case}: {why}"))?;
     let (expected, notes) = without_notes(recorded);
     compare(&expected, &answer.events, answer.error())?;

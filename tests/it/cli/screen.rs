@@ -34,7 +34,7 @@ fn the_account_has_tokens_window_and_price() {
     Home::configured(&server.declaring(&declared))
         .run(&["chat", "Say hello."])
         .exits(0)
-        .complains(&[" in + ", " out = ", " tokens", " of 4,096", " · $0.02"]);
+        .complains(&[" in + ", " out = ", " / 4,096 tokens (< 1 %)", " · $0.02"]);
 }
 
 #[test]

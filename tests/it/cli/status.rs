@@ -302,12 +302,13 @@ fn a_server_or_provider_that_refuses_or_fails_ends_with_1() {
     ] {
         let server = Server::with_faults(&[fault]);
         let home = server.home();
-        let outcome = home.run(&["chat", "Say hello."]).exits(1);
+        let once = ["chat", "--max-retries", "0", "Say hello."];
+        let outcome = home.run(&once).exits(1);
         assert!(
             outcome.stderr.starts_with("error: "),
             "{fault}: {outcome:#?}"
         );
-        let outcome = home.run(&["chat", "--json", "Say hello."]).exits(1);
+        let outcome = home.run(&[&once[..], &["--json"]].concat()).exits(1);
         let answer = Answer::of(&outcome).expect("lines");
         assert_eq!(answer.error().expect("an error")["kind"], kind, "{fault}");
     }
