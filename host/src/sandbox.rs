@@ -333,11 +333,10 @@ impl Sandbox {
         let result = match indices.load(&mut self.store, &self.instance) {
             Ok(world) => CountsTokens::llm_provider_token_counter(&world)
                 .call_count_tokens(&mut self.store, settings, model, request)
-                .await
-                .map(|counted| counted.map(Some)),
+                .await,
             Err(error) => Err(error),
         };
-        self.outcome(result, "count-tokens")
+        self.outcome(result, "count-tokens").map(Some)
     }
 
     /// `health.check-health`; none if the plugin leaves it out.
@@ -353,11 +352,10 @@ impl Sandbox {
         let result = match indices.load(&mut self.store, &self.instance) {
             Ok(world) => TellsHealth::llm_provider_health(&world)
                 .call_check_health(&mut self.store, settings)
-                .await
-                .map(|told| told.map(Some)),
+                .await,
             Err(error) => Err(error),
         };
-        self.outcome(result, "check-health")
+        self.outcome(result, "check-health").map(Some)
     }
 
     /// `chat.start`.
