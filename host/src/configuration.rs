@@ -30,8 +30,9 @@ use serde_json::{Map, Value};
 pub use agents::ModelChoice;
 pub use environment::Environment;
 pub use error::ConfigError;
+pub(crate) use interpolation::sole_variable;
 pub use key::KeySource;
-pub use provider::{Note, ProviderFacts, Resolved, SettingsText};
+pub use provider::{Note, ProviderFacts, Resolved, SettingsText, UnreadyModel};
 pub use reference::ModelReference;
 
 use environment::{home, non_empty};

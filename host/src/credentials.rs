@@ -10,10 +10,12 @@
 //! understood (other providers, OAuth, statistics) is kept as it is when the
 //! file is written again. No error, and no `Debug` output, holds a key.
 
+mod choice;
 mod file;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
@@ -141,8 +143,9 @@ impl Profiles {
         }
     }
 
-    /// All usable keys, by provider and then in the order of preference: the
-    /// file's own `order`, then `<provider>:default`, then by profile id.
+    /// All keys that the file holds as text, expired ones among them, by
+    /// provider and then in the order of preference: the file's own `order`,
+    /// then `<provider>:default`, then by profile id.
     #[must_use]
     pub fn credentials(&self) -> Vec<Credential> {
         let mut all: Vec<Credential> = self
@@ -157,13 +160,13 @@ impl Profiles {
         all
     }
 
-    /// The key to use for a provider (id in any case).
+    /// The key to use for a provider (id in any case), as far as the file
+    /// itself holds it: without a look at the environment or at `auth.order` of
+    /// a configuration.
     #[must_use]
     pub fn credential(&self, provider: &str) -> Option<Credential> {
-        let provider = normal(provider);
-        self.credentials()
-            .into_iter()
-            .find(|one| one.provider == provider)
+        self.choose(provider, &[], &|_| None, SystemTime::now())
+            .credential
     }
 
     /// Stores a key as the profile `<provider>:default` and makes it the first
@@ -210,7 +213,7 @@ impl Profiles {
         let mut removed = Vec::new();
         if let Some(Value::Object(profiles)) = self.document.get_mut("profiles") {
             profiles.retain(|id, entry| {
-                let keep = provider_of(id, entry) != provider;
+                let keep = provider_of(id, entry.get("provider")) != provider;
                 if !keep {
                     removed.push(id.clone());
                 }
@@ -241,19 +244,15 @@ impl Profiles {
 
     /// Position of a profile in the file's own order; last if it names none.
     fn order_of(&self, provider: &str, profile: &str) -> usize {
-        self.document
-            .get("order")
-            .and_then(|order| order.get(provider))
-            .and_then(Value::as_array)
-            .and_then(|order| order.iter().position(|id| id.as_str() == Some(profile)))
+        self.order_of_file(provider)
+            .and_then(|order| order.iter().position(|id| id == profile))
             .unwrap_or(usize::MAX)
     }
 
     fn order_mut(&mut self, provider: &str) -> Option<&mut Vec<Value>> {
-        self.document
-            .get_mut("order")
-            .and_then(|order| order.get_mut(provider))
-            .and_then(Value::as_array_mut)
+        let orders = self.document.get_mut("order")?.as_object_mut()?;
+        let (_, order) = orders.iter_mut().find(|(id, _)| normal(id) == provider)?;
+        order.as_array_mut()
     }
 }
 
@@ -296,13 +295,13 @@ fn default_profile(provider: &str) -> String {
 }
 
 /// The provider that a profile is for: its own word, else the id's first part.
-fn provider_of(id: &str, entry: &Value) -> String {
-    let named = entry.get("provider").and_then(Value::as_str);
+fn provider_of(id: &str, named: Option<&Value>) -> String {
+    let named = named.and_then(Value::as_str);
     normal(named.unwrap_or_else(|| id.split(':').next().unwrap_or(id)))
 }
 
-/// The key of a profile, if it has one that can be used as it stands: an API
-/// key, or a fixed bearer token. OAuth needs a login that is not ours.
+/// The key of a profile, if it holds one as text: an API key, or a fixed
+/// bearer token. OAuth needs a login that is not ours.
 fn credential(id: &str, entry: &Map<String, Value>) -> Option<Credential> {
     let key = match entry.get("type").and_then(Value::as_str)? {
         "api_key" => entry.get("key"),
@@ -311,10 +310,9 @@ fn credential(id: &str, entry: &Map<String, Value>) -> Option<Credential> {
     };
     let key = clean_key(key?.as_str()?);
     let usable = !key.is_empty() && !key.chars().any(char::is_control);
-    let named = entry.get("provider").and_then(Value::as_str);
     usable.then(|| Credential {
         profile: id.to_owned(),
-        provider: normal(named.unwrap_or_else(|| id.split(':').next().unwrap_or(id))),
+        provider: provider_of(id, entry.get("provider")),
         key,
     })
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::bindings::{ServerHealth, TokenCount, types};
 use crate::chat::Chat;
+use crate::configuration::UnreadyModel;
 use crate::egress::Egress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::Plugin;
@@ -22,6 +23,9 @@ pub struct ProviderOptions {
     pub grant: Grant,
     /// What its code may use.
     pub sandbox: SandboxLimits,
+    /// Models that are known and can't be asked, with the reason: a header of
+    /// theirs could not be resolved.
+    pub unready: Vec<UnreadyModel>,
 }
 
 impl ProviderOptions {
@@ -31,7 +35,15 @@ impl ProviderOptions {
             settings,
             grant,
             sandbox: SandboxLimits::default(),
+            unready: Vec::new(),
         }
+    }
+
+    /// Names the models that must not be asked.
+    #[must_use]
+    pub fn with_unready(mut self, unready: Vec<UnreadyModel>) -> Self {
+        self.unready = unready;
+        self
     }
 
     /// Replaces the sandbox's limits.
@@ -54,6 +66,7 @@ struct Inner {
     settings: types::Settings,
     egress: Egress,
     limits: SandboxLimits,
+    unready: Vec<UnreadyModel>,
 }
 
 impl Provider {
@@ -73,6 +86,7 @@ impl Provider {
                 settings: options.settings,
                 egress,
                 limits: options.sandbox,
+                unready: options.unready,
             }),
         })
     }
@@ -131,6 +145,7 @@ impl Provider {
         if !inner.plugin.counts_tokens() {
             return Ok(None);
         }
+        self.ready(model)?;
         let mut sandbox = self.sandbox().await?;
         sandbox
             .count_tokens(inner.plugin.linked(), &inner.settings, model, request)
@@ -163,9 +178,18 @@ impl Provider {
     /// request can be made; [`ErrorKind::Overloaded`] if this host has no room;
     /// or a fault of the plugin.
     pub async fn chat(&self, model: &types::Model, request: &types::ChatRequest) -> Result<Chat> {
+        self.ready(model)?;
         let mut sandbox = self.sandbox().await?;
         let running = sandbox.chat(&self.inner.settings, model, request).await?;
         Ok(Chat::new(sandbox, running))
+    }
+
+    /// Whether requests for a model can be made.
+    fn ready(&self, model: &types::Model) -> Result<()> {
+        match self.inner.unready.iter().find(|one| one.id == model.id) {
+            None => Ok(()),
+            Some(unready) => Err(Error::new(ErrorKind::InvalidConfig, unready.why.clone())),
+        }
     }
 
     async fn sandbox(&self) -> Result<Sandbox> {

@@ -141,7 +141,8 @@ impl Wiring {
     ///
     /// As [`Wiring::origin`] and [`Provider::new`].
     pub fn provider(&self, plugin: &Plugin, settings: types::Settings) -> Result<Provider> {
-        Provider::new(plugin, ProviderOptions::new(settings, self.grant()?))
+        let options = ProviderOptions::new(settings, self.grant()?);
+        Provider::new(plugin, options.with_unready(self.resolved.unready.clone()))
     }
 }
 

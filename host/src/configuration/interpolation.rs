@@ -26,7 +26,7 @@ pub(super) fn uses_variables(text: &str) -> bool {
 }
 
 /// The name of the variable, if `text` is nothing but `${NAME}`.
-pub(super) fn sole_variable(text: &str) -> Option<&str> {
+pub(crate) fn sole_variable(text: &str) -> Option<&str> {
     let mut pieces = pieces(text);
     match (pieces.next(), pieces.next()) {
         (Some(Piece::Variable(name)), None) => Some(name),

@@ -6,12 +6,14 @@
 //! variable first and its requests the profile; two orders are one too many.)
 
 use std::fmt;
+use std::time::SystemTime;
 
 use serde_json::Value;
 
 use super::environment::Environment;
 use super::error::ConfigError;
 use super::interpolation::{interpolate_plain, is_variable_name, sole_variable};
+use super::provider::Note;
 use super::secret::{check_header_value, from_reference};
 use crate::credentials::{Profiles, clean_key};
 
@@ -42,17 +44,34 @@ impl fmt::Display for KeySource {
 /// A key and where it came from. `None`: there is none.
 pub(super) type Key = Option<(String, KeySource)>;
 
+/// The stored keys, in the order that the configuration gives them
+/// (`auth.order`; empty: none).
+#[derive(Clone, Copy)]
+pub(super) struct Stored<'a> {
+    pub(super) profiles: &'a Profiles,
+    pub(super) order: &'a [String],
+}
+
 /// Chooses the key. `configured` is the value of `apiKey`, which stands at
-/// `path`.
+/// `path`. A stored profile that would have gone first and can't be used is
+/// said to be so in `notes`.
 pub(super) fn choose(
     provider: &str,
     key_variable: Option<&str>,
     configured: Option<&Value>,
     path: &str,
     environment: &Environment<'_>,
-    profiles: &Profiles,
+    stored: Stored<'_>,
+    notes: &mut Vec<Note>,
 ) -> Result<Key, ConfigError> {
-    if let Some(credential) = profiles.credential(provider) {
+    let Stored { profiles, order } = stored;
+    let choice = profiles.choose(provider, order, environment, SystemTime::now());
+    notes.extend(choice.passed_over.into_iter().map(|(id, why)| Note {
+        code: "profile-not-used",
+        path: None,
+        message: format!("key profile {id} is not used: {why}"),
+    }));
+    if let Some(credential) = choice.credential {
         let source = KeySource::Profile(credential.profile().to_owned());
         return Ok(Some((credential.key().to_owned(), source)));
     }
@@ -212,7 +231,11 @@ mod tests {
                 configured,
                 "p.apiKey",
                 &environment,
-                profiles,
+                Stored {
+                    profiles,
+                    order: &[],
+                },
+                &mut Vec::new(),
             );
             assert_eq!(key.unwrap(), expected, "case {index}");
         }
@@ -254,7 +277,11 @@ mod tests {
                 Some(&configured),
                 "p.apiKey",
                 &environment,
-                &none,
+                Stored {
+                    profiles: &none,
+                    order: &[],
+                },
+                &mut Vec::new(),
             );
             assert_eq!(key.unwrap(), expected, "{configured}");
         }
@@ -290,7 +317,11 @@ mod tests {
                 Some(&configured),
                 "p.apiKey",
                 &environment,
-                &Profiles::empty(),
+                Stored {
+                    profiles: &Profiles::empty(),
+                    order: &[],
+                },
+                &mut Vec::new(),
             )
             .unwrap_err()
             .to_string();

@@ -60,6 +60,17 @@ pub struct Note {
     pub message: String,
 }
 
+/// A declared model of which a header uses a variable that is not set. Its
+/// headers are missing from the settings, so that it must not be asked; every
+/// other model can be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadyModel {
+    /// The model's id.
+    pub id: String,
+    /// Which variable, and where it is used. One sentence.
+    pub why: String,
+}
+
 /// A provider's settings, resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
@@ -75,6 +86,8 @@ pub struct Resolved {
     pub timeout: Option<Duration>,
     /// Where the API key came from.
     pub key_source: KeySource,
+    /// Declared models that can be listed and not be used.
+    pub unready: Vec<UnreadyModel>,
     /// What the user should be told.
     pub notes: Vec<Note>,
 }
@@ -108,13 +121,18 @@ impl Configuration {
 
         let key_path = path::member(&at, "apiKey");
         let configured_key = entry.remove("apiKey");
+        let order = self.profile_order(&id)?;
         let key = key::choose(
             &id,
             facts.key_variable,
             configured_key.as_ref(),
             &key_path,
             environment,
-            profiles,
+            key::Stored {
+                profiles,
+                order: &order,
+            },
+            &mut notes,
         )?;
         note_unused_key(
             configured_key.as_ref(),
@@ -124,8 +142,14 @@ impl Configuration {
         );
 
         let transport = Transport::take(&mut entry, &at)?;
-        let mut resolver = Resolver { environment, mint };
+        let mut resolver = Resolver::new(environment, mint);
         resolver.entry(&mut entry, &at)?;
+        let unready = resolver.unready;
+        notes.extend(unready.iter().map(|model| Note {
+            code: "model-not-ready",
+            path: None,
+            message: format!("model {} can't be used: {}", model.id, model.why),
+        }));
         let agents::ModelEntries { wildcard, params } = self.model_entries(&id, environment)?;
 
         let base_url = base_url(&entry, &at, &id, facts)?;
@@ -148,8 +172,29 @@ impl Configuration {
             ca_pem,
             timeout,
             key_source,
+            unready,
             notes,
         })
+    }
+
+    /// `auth.order` of a provider: the ids of its key profiles. Empty: none.
+    fn profile_order(&self, id: &str) -> Result<Vec<String>, ConfigError> {
+        let orders = self.object_at(&["auth", "order"])?;
+        let order = orders
+            .into_iter()
+            .flatten()
+            .find(|(key, _)| key.trim().to_lowercase() == id);
+        let ids = match order {
+            None | Some((_, Value::Null)) => return Ok(Vec::new()),
+            Some((_, Value::Array(ids))) => ids,
+            Some((key, other)) => {
+                let at = path::member("auth.order", key);
+                let allowed = "a list of profile ids, such as [\"vllm:default\"]";
+                return Err(ConfigError::wrong_type(&at, other, allowed));
+            }
+        };
+        let ids = ids.iter().filter_map(Value::as_str);
+        Ok(ids.map(|id| id.trim().to_owned()).collect())
     }
 
     /// Whether the configuration has an entry for the provider `id`.

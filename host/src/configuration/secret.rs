@@ -3,9 +3,12 @@
 //! Three places hold secrets besides `apiKey`: the `headers` of the provider,
 //! of a model and of `request`, and `request.auth`. There the value of every
 //! variable becomes a placeholder (`Bearer ${TOKEN}` keeps its `Bearer `), and
-//! so does the whole of a literal that is a credential by its place: `token`
-//! and `value` of `request.auth`, and headers such as `authorization`.
-//! Everywhere else a variable is put in as it is.
+//! so does the whole of a literal that is a credential by its place (`token`
+//! and `value` of `request.auth`, headers such as `authorization`) or by its
+//! form ([`looks_like_a_key`]). Everywhere else a variable is put in as it is.
+//!
+//! Only what is used is resolved. A variable that is missing in the headers of
+//! one model takes that model out of use and leaves the others alone.
 
 use serde_json::{Map, Value};
 
@@ -13,6 +16,7 @@ use super::environment::Environment;
 use super::error::ConfigError;
 use super::interpolation::{interpolate, interpolate_plain, uses_variables};
 use super::path;
+use super::provider::UnreadyModel;
 
 /// Headers that carry a credential whatever their value looks like.
 const CREDENTIAL_HEADERS: [&str; 5] = [
@@ -28,16 +32,30 @@ const CREDENTIAL_HEADERS: [&str; 5] = [
 /// nothing: the plugin copies header values and never reads them.
 const CREDENTIAL_WORDS: [&str; 6] = ["auth", "token", "secret", "password", "apikey", "key"];
 
+/// Least bytes of a literal that is taken for a key by its form. Shorter ones
+/// are names of teams and regions; a key that short protects nothing.
+const SHORTEST_KEY: usize = 16;
+
 /// Turns a secret into the text that stands for it.
 pub(super) type Mint<'a> = dyn FnMut(String) -> String + 'a;
 
 /// Resolves the values of one provider's entry.
 pub(super) struct Resolver<'a, 'm> {
-    pub(super) environment: &'a Environment<'a>,
-    pub(super) mint: &'a mut Mint<'m>,
+    environment: &'a Environment<'a>,
+    mint: &'a mut Mint<'m>,
+    /// Models whose headers could not be resolved.
+    pub(super) unready: Vec<UnreadyModel>,
 }
 
-impl Resolver<'_, '_> {
+impl<'a, 'm> Resolver<'a, 'm> {
+    pub(super) fn new(environment: &'a Environment<'a>, mint: &'a mut Mint<'m>) -> Self {
+        Self {
+            environment,
+            mint,
+            unready: Vec::new(),
+        }
+    }
+
     /// Resolves the whole entry in place. `apiKey`, `request.tls` and
     /// `request.proxy` have been taken out before.
     pub(super) fn entry(
@@ -50,29 +68,65 @@ impl Resolver<'_, '_> {
             match (key.as_str(), value) {
                 ("headers", Value::Object(headers)) => self.headers(headers, &at)?,
                 ("request", Value::Object(request)) => self.request(request, &at)?,
-                ("models", Value::Array(models)) => {
-                    for (index, model) in models.iter_mut().enumerate() {
-                        self.model(model, &path::element(&at, index))?;
-                    }
-                }
+                ("models", Value::Array(models)) => self.models(models, &at)?,
                 (_, value) => plain(value, &at, self.environment)?,
             }
         }
         Ok(())
     }
 
-    fn model(&mut self, model: &mut Value, at: &str) -> Result<(), ConfigError> {
-        let Value::Object(model) = model else {
-            return plain(model, at, self.environment);
-        };
-        for (key, value) in model.iter_mut() {
-            let at = path::member(at, key);
-            match (key.as_str(), value) {
-                ("headers", Value::Object(headers)) => self.headers(headers, &at)?,
-                (_, value) => plain(value, &at, self.environment)?,
+    fn models(&mut self, models: &mut [Value], at: &str) -> Result<(), ConfigError> {
+        let mut seen = Vec::new();
+        for (index, model) in models.iter_mut().enumerate() {
+            let missing = self.model(model, &path::element(at, index))?;
+            let id = model.get("id").and_then(Value::as_str);
+            let Some(id) = id.map(|id| id.trim().to_owned()) else {
+                continue;
+            };
+            // Of models with one id the first is used.
+            if seen.contains(&id) {
+                continue;
             }
+            if let Some(why) = missing {
+                let id = id.clone();
+                self.unready.push(UnreadyModel { id, why });
+            }
+            seen.push(id);
         }
         Ok(())
+    }
+
+    /// Resolves one model. What is missing in its headers, where it has an id
+    /// by which it can be set apart, is no error and comes back.
+    fn model(&mut self, model: &mut Value, at: &str) -> Result<Option<String>, ConfigError> {
+        let Value::Object(model) = model else {
+            return plain(model, at, self.environment).map(|()| None);
+        };
+        // The headers last: the model's id must be known by then.
+        let headers = model.remove("headers");
+        for (key, value) in model.iter_mut() {
+            plain(value, &path::member(at, key), self.environment)?;
+        }
+        let Some(mut headers) = headers else {
+            return Ok(None);
+        };
+        let at = path::member(at, "headers");
+        let resolved = match &mut headers {
+            Value::Object(headers) => self.headers(headers, &at),
+            other => plain(other, &at, self.environment),
+        };
+        match resolved {
+            Ok(()) => {
+                model.insert(String::from("headers"), headers);
+                Ok(None)
+            }
+            Err(error @ ConfigError::MissingVariable { .. })
+                if model.get("id").is_some_and(Value::is_string) =>
+            {
+                Ok(Some(error.to_string()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn request(&mut self, request: &mut Map<String, Value>, at: &str) -> Result<(), ConfigError> {
@@ -120,7 +174,8 @@ impl Resolver<'_, '_> {
             }
             Value::String(text) => {
                 let literal = interpolate_plain(text, at, self.environment)?;
-                if !credential || literal.trim().is_empty() {
+                let secret = credential || looks_like_a_key(&literal);
+                if !secret || literal.trim().is_empty() {
                     literal
                 } else {
                     check_header_value(&literal, || at.to_owned())?;
@@ -218,6 +273,17 @@ pub(super) fn check_header_value(
     Ok(())
 }
 
+/// Whether a literal could be a key in a header whose name says nothing: long,
+/// in one piece, letters and digits mixed. Taking a tenant's id for one costs
+/// nothing: it is sent as it is, and shown as `***`.
+fn looks_like_a_key(literal: &str) -> bool {
+    let text = literal.trim();
+    text.len() >= SHORTEST_KEY
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
 fn is_credential_header(name: &str) -> bool {
     let name = name.trim().to_ascii_lowercase();
     CREDENTIAL_HEADERS.contains(&name.as_str())
@@ -231,6 +297,12 @@ mod tests {
     use super::*;
 
     fn resolve(entry: Value) -> Result<(Value, Vec<String>), ConfigError> {
+        resolve_all(entry).map(|(entry, secrets, _)| (entry, secrets))
+    }
+
+    type Resolved = (Value, Vec<String>, Vec<UnreadyModel>);
+
+    fn resolve_all(entry: Value) -> Result<Resolved, ConfigError> {
         let Value::Object(mut entry) = entry else {
             panic!("an entry is an object")
         };
@@ -245,12 +317,54 @@ mod tests {
             secrets.push(secret);
             format!("<{}>", secrets.len())
         };
-        Resolver {
-            environment: &environment,
-            mint: &mut mint,
+        let mut resolver = Resolver::new(&environment, &mut mint);
+        resolver.entry(&mut entry, "p")?;
+        let unready = resolver.unready;
+        Ok((Value::Object(entry), secrets, unready))
+    }
+
+    #[test]
+    fn a_variable_missing_in_the_headers_of_a_model_concerns_that_model_alone() {
+        let (entry, _, unready) = resolve_all(json!({"models": [
+            {"id": " a ", "headers": {"X": "${GONE}"}},
+            {"id": "b", "headers": {"X": "red"}},
+            {"id": "b", "headers": {"X": "${GONE}"}},
+            {"id": "c"},
+            {"id": "c", "headers": {"X": "${GONE}"}},
+        ]}))
+        .unwrap();
+        assert_eq!(
+            entry,
+            json!({"models": [{"id": " a "}, {"id": "b", "headers": {"X": "red"}}, {"id": "b"},
+                              {"id": "c"}, {"id": "c"}]})
+        );
+        let why = "environment variable GONE is not set, and p.models[0].headers.X uses it";
+        assert_eq!(unready.len(), 1, "{unready:?}");
+        assert_eq!(unready[0].id, "a");
+        assert!(unready[0].why.starts_with(why), "{unready:?}");
+        // Without an id there is no model to set apart.
+        assert!(resolve(json!({"models": [{"headers": {"X": "${GONE}"}}]})).is_err());
+        // The headers of the provider are everybody's.
+        assert!(resolve(json!({"headers": {"X": "${GONE}"}, "models": []})).is_err());
+    }
+
+    #[test]
+    fn a_literal_is_a_secret_by_its_form_where_its_name_says_nothing() {
+        for (value, secret) in [
+            ("hf9Zq81vNn3Xw72Lr05Bt64", true),
+            ("a1b2c3d4-e5f6-7890", true),
+            ("research", false),
+            ("short1key", false),
+            ("application/json; q=1", false),
+            ("no-digits-in-this-one", false),
+            ("2026-11-24T04:15:00Z", true),
+            ("1234567890123456", false),
+        ] {
+            let (entry, secrets) = resolve(json!({"headers": {"X-Team": value}})).unwrap();
+            assert_eq!(secrets.len(), usize::from(secret), "{value}");
+            let found = entry["headers"]["X-Team"].as_str().unwrap();
+            assert_eq!(found == value, !secret, "{value}");
         }
-        .entry(&mut entry, "p")?;
-        Ok((Value::Object(entry), secrets))
     }
 
     #[test]

@@ -51,6 +51,7 @@ fn without_a_configuration_the_providers_own_facts_hold() {
             ca_pem: None,
             timeout: None,
             key_source: KeySource::None,
+            unready: vec![],
             notes: vec![],
         }
     );
@@ -296,4 +297,54 @@ fn skipping_verification_is_refused_with_a_note() {
 fn a_file_that_includes_others_is_said_not_to() {
     let resolved = resolve("{'$include': './models.json5'}").unwrap();
     assert_eq!(resolved.notes[0].path.as_deref(), Some("$include"));
+}
+
+#[test]
+fn the_configurations_order_of_profiles_is_followed_and_what_is_passed_over_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("auth-profiles.json");
+    let file = json!({"version": 1, "profiles": {
+        "vllm:default": {"type": "api_key", "provider": "vllm", "key": "k-default"},
+        "vllm:work": {"type": "token", "provider": "vllm", "token": "t-work"},
+        "vllm:old": {"type": "token", "provider": "vllm", "token": "t-old", "expires": 1},
+    }});
+    std::fs::write(&path, file.to_string()).unwrap();
+    let profiles = crate::credentials::ProfileFile::at(path).load().unwrap();
+    let resolve = |text: &str| {
+        Configuration::parse(text, "f").unwrap().resolve_provider(
+            "vllm",
+            &FACTS,
+            &environment,
+            &profiles,
+            &mut |key| key,
+        )
+    };
+    let work = resolve("{auth: {order: {vLLM: ['vllm:old', 'vllm:work']}}}").unwrap();
+    assert_eq!(work.key_source, KeySource::Profile("vllm:work".into()));
+    assert_eq!(
+        work.notes[0].message,
+        "key profile vllm:old is not used: its token has expired"
+    );
+    let default = resolve("{auth: {order: {other: ['x']}}}").unwrap();
+    assert_eq!(
+        default.key_source,
+        KeySource::Profile("vllm:default".into())
+    );
+    let error = resolve("{auth: {order: {vllm: 'vllm:work'}}}").unwrap_err();
+    assert!(error.to_string().contains("auth.order.vllm is"), "{error}");
+}
+
+#[test]
+fn a_model_that_is_not_used_may_miss_a_variable() {
+    let resolved = resolve(
+        "{models: {providers: {vllm: {models: [{id: 'a', headers: {X: '${GONE}'}}, {id: 'b'}]}}}}",
+    )
+    .unwrap();
+    assert_eq!(
+        config(&resolved),
+        json!({"models": [{"id": "a"}, {"id": "b"}]})
+    );
+    assert_eq!(resolved.unready[0].id, "a");
+    assert_eq!(resolved.notes[0].code, "model-not-ready");
+    assert!(resolved.notes[0].message.contains("GONE"));
 }
