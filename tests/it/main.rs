@@ -9,6 +9,7 @@ mod cli;
 mod component;
 mod discovery;
 mod faults;
+mod openclaw;
 mod replay;
 mod secrets;
 mod support;
