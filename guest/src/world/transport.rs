@@ -8,13 +8,13 @@ use alloc::vec::Vec;
 
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::types::{
-    ErrorCode, Fields, FutureIncomingResponse, HeaderError, IncomingBody, IncomingResponse, Method,
+    Fields, FutureIncomingResponse, HeaderError, IncomingBody, IncomingResponse, Method,
     OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
 };
-use wasip2::http::{outgoing_handler, types::http_error_code};
 use wasip2::io::poll::{self, Pollable};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
+use super::wasi_http;
 use crate::number::push_integer;
 use crate::text;
 use crate::types::{HttpRequest, TransportFailure, TransportFailureKind as Kind};
@@ -88,8 +88,7 @@ impl Exchange {
         let deadline = timeouts
             .total_ms
             .map(|ms| monotonic_clock::subscribe_duration(ms.saturating_mul(1_000_000)));
-        let future =
-            outgoing_handler::handle(outgoing, Some(options)).map_err(|code| failure(&code))?;
+        let future = wasi_http::send(outgoing, options)?;
         if let Some(body) = body {
             write_body(body, &request.body);
         }
@@ -102,8 +101,8 @@ impl Exchange {
     /// The next step; waits for it if `wait`.
     pub(super) fn step(&mut self, wait: bool) -> Result<Step, TransportFailure> {
         let step = match &self.state {
-            State::Waiting(future) => match future.get() {
-                Some(answer) => self.answered(answer),
+            State::Waiting(future) => match wasi_http::answer(future) {
+                Some(answer) => answer.and_then(|response| self.answered(response)),
                 None if wait => {
                     self.wait_until(&future.subscribe())?;
                     return self.step(true);
@@ -152,24 +151,16 @@ impl Exchange {
         }
     }
 
-    fn answered(
-        &mut self,
-        answer: Result<Result<IncomingResponse, ErrorCode>, ()>,
-    ) -> Result<Step, TransportFailure> {
-        let response = match answer {
-            Ok(Ok(response)) => response,
-            Ok(Err(code)) => return Err(failure(&code)),
-            Err(()) => return Err(refused("the host gave the answer away twice")),
-        };
+    fn answered(&mut self, response: IncomingResponse) -> Result<Step, TransportFailure> {
         let status = response.status();
         let headers = response.headers().entries();
-        let (Ok(body), state) = (response.consume(), &mut self.state) else {
+        let Ok(body) = response.consume() else {
             return Err(refused("the host gave the answer's body away twice"));
         };
         let Ok(stream) = body.stream() else {
             return Err(refused("the host gave the answer's stream away twice"));
         };
-        *state = State::Reading {
+        self.state = State::Reading {
             stream,
             _body: body,
             _response: response,
@@ -198,13 +189,11 @@ fn chunk(result: Result<Vec<u8>, StreamError>) -> Result<Step, TransportFailure>
     match result {
         Ok(bytes) => Ok(Step::Bytes(bytes)),
         Err(StreamError::Closed) => Ok(Step::End),
-        Err(StreamError::LastOperationFailed(error)) => Err(match http_error_code(&error) {
-            Some(code) => failure(&code),
-            None => TransportFailure {
+        Err(StreamError::LastOperationFailed(error)) => Err(wasi_http::stream_failure(&error)
+            .unwrap_or_else(|| TransportFailure {
                 kind: Kind::Closed,
                 message: error.to_debug_string(),
-            },
-        }),
+            })),
     }
 }
 
@@ -266,7 +255,7 @@ fn write_body(body: OutgoingBody, bytes: &[u8]) {
     if let Ok(stream) = body.write() {
         let _ = write_all(&stream, bytes);
     }
-    let _ = OutgoingBody::finish(body, None);
+    wasi_http::finish(&body);
 }
 
 fn write_all(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), StreamError> {
@@ -288,56 +277,5 @@ fn refused(why: &str) -> TransportFailure {
     TransportFailure {
         kind: Kind::Denied,
         message: why.into(),
-    }
-}
-
-/// A transport failure in the words of wasi:http.
-fn failure(code: &ErrorCode) -> TransportFailure {
-    let (kind, message) = match code {
-        ErrorCode::ConnectionRefused => (Kind::Unreachable, "connection refused"),
-        ErrorCode::DnsTimeout => (
-            Kind::Unreachable,
-            "the look-up of the host's name timed out",
-        ),
-        ErrorCode::DnsError(_) => (Kind::Unreachable, "the host's name has no address"),
-        ErrorCode::DestinationNotFound => (Kind::Unreachable, "the host was not found"),
-        ErrorCode::DestinationUnavailable => (Kind::Unreachable, "the host is not available"),
-        ErrorCode::DestinationIpUnroutable => (Kind::Unreachable, "there is no route to the host"),
-        ErrorCode::ConnectionLimitReached => (Kind::Unreachable, "too many connections"),
-        ErrorCode::DestinationIpProhibited => (
-            Kind::Denied,
-            "the address is one that a plugin may not reach",
-        ),
-        ErrorCode::HttpRequestDenied => (Kind::Denied, "the request is outside the plugin's grant"),
-        ErrorCode::TlsProtocolError => (Kind::Tls, "the TLS handshake failed"),
-        ErrorCode::TlsCertificateError => (Kind::Tls, "the server's certificate is not trusted"),
-        ErrorCode::TlsAlertReceived(_) => (Kind::Tls, "the server ended the TLS handshake"),
-        ErrorCode::ConnectionTimeout => {
-            (Kind::ConnectTimeout, "no connection within the time limit")
-        }
-        ErrorCode::ConnectionReadTimeout => (Kind::ReadTimeout, "the server fell silent"),
-        ErrorCode::HttpResponseTimeout => (Kind::ReadTimeout, "no answer within the time limit"),
-        ErrorCode::ConnectionWriteTimeout => (
-            Kind::ReadTimeout,
-            "the server did not take the request in time",
-        ),
-        ErrorCode::ConnectionTerminated => (Kind::Closed, "the server closed the connection"),
-        ErrorCode::HttpResponseIncomplete => {
-            (Kind::Closed, "the connection ended before the answer did")
-        }
-        ErrorCode::HttpResponseBodySize(_) => (Kind::Protocol, "the answer is too large"),
-        ErrorCode::HttpResponseHeaderSectionSize(_) | ErrorCode::HttpResponseHeaderSize(_) => {
-            (Kind::Protocol, "the answer's header is too large")
-        }
-        ErrorCode::HttpResponseContentCoding(_) => (
-            Kind::Protocol,
-            "the answer is compressed, which was not asked for",
-        ),
-        ErrorCode::InternalError(Some(why)) => (Kind::Protocol, why.as_str()),
-        _ => (Kind::Protocol, "what the server sent is not HTTP"),
-    };
-    TransportFailure {
-        kind,
-        message: message.into(),
     }
 }
