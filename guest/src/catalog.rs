@@ -30,7 +30,7 @@ use crate::error::{self, Context};
 use crate::number::push_integer;
 use crate::text;
 use crate::types::{
-    Catalog, CatalogSource, Error, ErrorKind, HttpRequest, Model, Note, Settings, TransportFailure,
+    Catalog, CatalogSource, Error, HttpRequest, Model, Note, Settings, TransportFailure,
 };
 
 /// Time for the whole discovery, in milliseconds (OpenClaw's).
@@ -123,28 +123,12 @@ pub fn from_answer(
     if !(200..300).contains(&status) {
         return Err(error::from_response(&context, status, headers, body));
     }
-    let protocol = |what: &[&str]| {
-        let head = text::concat(&["GET ", &context.url, " was answered with "]);
-        let message = text::concat(&[&head, &text::concat(what)]);
-        let mut error = Error::new(ErrorKind::Protocol, message);
-        error.status = Some(status);
-        error.request_sent = true;
-        error
-    };
     if body.len() > DISCOVERY_BODY_LIMIT {
-        return Err(protocol(&[
-            "more than 16777216 bytes, which is no list of models",
-        ]));
+        let what = "more than 16777216 bytes, which is no list of models";
+        return Err(error::no_answer(&context, status, headers, &[], what));
     }
-    let (mut models, skipped) = rows::models(&text::lossy(body)).map_err(|why| {
-        let kind = headers
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
-            .map_or_else(String::new, |(_, value)| {
-                text::concat(&[" (", &error::quote::quote_bytes(value, 80), ")"])
-            });
-        protocol(&[why, &kind, "; is this the base URL of a vLLM server?"])
-    })?;
+    let (mut models, skipped) = rows::models(&text::lossy(body))
+        .map_err(|why| error::no_answer(&context, status, headers, body, why))?;
     if skipped > 0 {
         notes.push(Note::new("rows-skipped", {
             let mut message = String::new();

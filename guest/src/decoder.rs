@@ -289,21 +289,10 @@ impl Decoder {
 
     /// A body that is no answer, with a status that says it is one.
     fn foreign(&self, body: &[u8]) -> Error {
-        let page = text::lossy(body);
-        match quote::html_title(&page) {
-            Some(title) => {
-                let what = text::concat(&[
-                    "the server sent a web page instead of an answer: \"",
-                    &title,
-                    "\"; check the base URL, there may be a proxy or a login page at it",
-                ]);
-                protocol(&self.context, self.status, &what)
-            }
-            None => {
-                let what = "the server sent something else than an answer: ";
-                quoting(&self.context, self.status, what, body)
-            }
-        }
+        error::web_page(&self.context, self.status, body).unwrap_or_else(|| {
+            let what = "the server sent something else than an answer: ";
+            quoting(&self.context, self.status, what, body)
+        })
     }
 
     /// The answer is not complete. `failure`: as the transport tells it; none

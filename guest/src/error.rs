@@ -17,6 +17,8 @@ use crate::types::{Error, ErrorKind, TransportFailure, TransportFailureKind};
 mod body;
 mod overflow;
 pub(crate) mod quote;
+#[cfg(test)]
+mod recorded_tests;
 mod retry_after;
 #[cfg(test)]
 mod tests;
@@ -154,6 +156,40 @@ pub(crate) fn protocol(context: &Context, status: u16, what: &str) -> Error {
         request_sent: true,
         ..Error::new(ErrorKind::Protocol, say(context, "", "", what))
     }
+}
+
+/// A body that is no answer, with a status that says it is one: a web page by
+/// its title. None: it is something else.
+pub(crate) fn web_page(context: &Context, status: u16, body: &[u8]) -> Option<Error> {
+    let title = quote::html_title(&text::lossy(body))?;
+    let what = text::concat(&[
+        "the server sent a web page (text/html) instead of an answer: \"",
+        &title,
+        "\"; check the base URL, there may be a proxy or a login page at it",
+    ]);
+    Some(protocol(context, status, &what))
+}
+
+/// The same for a question whose answer is JSON; `what` came instead.
+pub(crate) fn no_answer(
+    context: &Context,
+    status: u16,
+    headers: &[(String, Vec<u8>)],
+    body: &[u8],
+    what: &str,
+) -> Error {
+    web_page(context, status, body).unwrap_or_else(|| {
+        let kind = retry_after::header(headers, "content-type").map_or_else(String::new, |kind| {
+            text::concat(&[" (", &quote::quote(kind, 80), ")"])
+        });
+        let answer = [
+            "the answer is ",
+            what,
+            &kind,
+            "; is this the base URL of a vLLM server?",
+        ];
+        protocol(context, status, &text::concat(&answer))
+    })
 }
 
 /// `EXCHANGE: RESULT: the server's words (advice)`, without what is empty.

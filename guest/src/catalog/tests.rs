@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::types::ErrorKind;
 use crate::types::{Modality, ModelSource, TransportFailureKind};
 use serde_json::{Value, json};
 
@@ -292,6 +293,13 @@ fn an_answer_that_is_no_list_is_a_protocol_error_and_an_empty_one_is_not() {
     let html = [("Content-Type".to_owned(), b"text/html".to_vec())];
     let error = from_answer(&with_key(), 200, &html, b"<html>").unwrap_err();
     assert!(error.message.contains("(text/html)"), "{}", error.message);
+    let page = b"<!doctype html><html><head><title>Sign in</title></head>";
+    let error = from_answer(&with_key(), 200, &html, page).unwrap_err();
+    assert!(
+        error
+            .message
+            .contains("a web page (text/html) instead of an answer: \"Sign in\"")
+    );
 
     let catalog = rows(json!([]));
     assert!(catalog.models.is_empty());
