@@ -19,7 +19,8 @@ use crate::text;
 pub enum Thinking {
     /// It can't be, or nobody knows how.
     Fixed,
-    /// `chat_template_kwargs.enable_thinking` (GLM-4.5, SmolLM3, MiMo-V2).
+    /// `chat_template_kwargs.enable_thinking` (GLM-4.5, SmolLM3, MiMo-V2,
+    /// EXAONE 4).
     Enable,
     /// The same and `preserve_thinking` (Qwen3; OpenClaw's
     /// `qwen-chat-template`).
@@ -28,7 +29,7 @@ pub enum Thinking {
     /// (Nemotron 3; OpenClaw's vLLM plugin).
     Nemotron3,
     /// `chat_template_kwargs.thinking`, and `enable_thinking` for servers that
-    /// map it (DeepSeek V3.1 and later, Kimi K2.5).
+    /// map it (DeepSeek V3.1 and later, Kimi K2.5, Granite 3.2).
     Both,
     /// `reasoning_effort` in the body: low, medium or high (gpt-oss).
     Effort,
@@ -159,6 +160,11 @@ static FAMILIES: &[Family] = &[
     row("seed oss", R),
     row("hunyuan a13b", R),
     row("exaone deep", R),
+    row("exaone", R).versions(400, LATER).by(Thinking::Enable),
+    row("granite", R)
+        .versions(302, 400)
+        .never("base vision embedding guardian speech code")
+        .by(Thinking::Both),
     row("intern s1", R | V),
     row("step3", R | V),
     row("step", R).versions(305, 306),
@@ -296,169 +302,4 @@ fn version(word: &str) -> Option<(u32, &str)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use Thinking::{Both, Effort, Enable, EnableAndPreserve, Fixed, Nemotron3};
-
-    #[test]
-    fn known_families_are_told_by_their_ids() {
-        for (id, reasoning, vision, thinking) in [
-            ("Qwen/Qwen3-8B", true, false, EnableAndPreserve),
-            ("qwen3", true, false, EnableAndPreserve),
-            ("qwen3.5-27b", true, true, EnableAndPreserve),
-            (
-                "Qwen/Qwen3-30B-A3B-Thinking-2507",
-                true,
-                false,
-                EnableAndPreserve,
-            ),
-            ("Qwen/Qwen3-30B-A3B-Instruct-2507", false, false, Fixed),
-            ("Qwen/Qwen3-Coder-30B-A3B-Instruct", false, false, Fixed),
-            ("Qwen/Qwen3-Embedding-8B", false, false, Fixed),
-            ("Qwen/Qwen3-VL-8B-Instruct", false, true, Fixed),
-            ("Qwen/Qwen3-VL-8B-Thinking", true, true, EnableAndPreserve),
-            ("Qwen/Qwen2.5-7B-Instruct", false, false, Fixed),
-            ("Qwen/Qwen2.5-VL-7B-Instruct", false, true, Fixed),
-            ("Qwen/Qwen2-VL-2B", false, true, Fixed),
-            ("Qwen/Qwen2.5-Omni-7B", false, true, Fixed),
-            ("Qwen/QwQ-32B", true, false, Fixed),
-            ("Qwen/QVQ-72B-Preview", true, true, Fixed),
-            ("deepseek-ai/DeepSeek-R1", true, false, Fixed),
-            ("deepseek-r1-distill", true, false, Fixed),
-            ("deepseek-ai/DeepSeek-V3", false, false, Fixed),
-            ("deepseek-ai/DeepSeek-V3-0324", false, false, Fixed),
-            ("deepseek-ai/DeepSeek-V3.1-Terminus", true, false, Both),
-            ("deepseek-ai/DeepSeek-V3.2-Exp", true, false, Both),
-            ("deepseek-v4-flash", true, false, Both),
-            ("deepseek-ai/deepseek-vl2-tiny", false, true, Fixed),
-            ("deepseek-ai/DeepSeek-OCR", false, true, Fixed),
-            ("openai/gpt-oss-120b", true, false, Effort),
-            ("gpt_oss_20b", true, false, Effort),
-            (
-                "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
-                true,
-                false,
-                Nemotron3,
-            ),
-            ("nemotron-3-super", true, false, Nemotron3),
-            ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", true, false, Fixed),
-            (
-                "nvidia/Llama-3_3-Nemotron-Super-49B-v1_5",
-                true,
-                false,
-                Fixed,
-            ),
-            (
-                "nvidia/Llama-3.1-Nemotron-70B-Instruct-HF",
-                false,
-                false,
-                Fixed,
-            ),
-            ("zai-org/GLM-4.5-Air", true, false, Enable),
-            ("zai-org/GLM-4.5V", true, true, Enable),
-            ("zai-org/GLM-4.1V-9B-Thinking", true, true, Fixed),
-            ("zai-org/GLM-5", true, false, Enable),
-            ("THUDM/glm-4-9b-chat", false, false, Fixed),
-            ("THUDM/glm-4v-9b", false, true, Fixed),
-            ("THUDM/GLM-Z1-32B-0414", true, false, Fixed),
-            ("moonshotai/Kimi-K2-Thinking", true, false, Fixed),
-            ("moonshotai/Kimi-K2-Instruct", false, false, Fixed),
-            ("moonshotai/Kimi-K2.5", true, true, Both),
-            ("moonshotai/Kimi-VL-A3B-Thinking", true, true, Fixed),
-            ("mistralai/Magistral-Small-2506", true, false, Fixed),
-            ("mistralai/Magistral-Small-2509", true, true, Fixed),
-            (
-                "mistralai/Mistral-Small-3.1-24B-Instruct-2503",
-                false,
-                true,
-                Fixed,
-            ),
-            (
-                "mistralai/Mistral-Small-3.2-24B-Instruct-2506",
-                false,
-                true,
-                Fixed,
-            ),
-            (
-                "mistralai/Mistral-Small-24B-Instruct-2501",
-                false,
-                false,
-                Fixed,
-            ),
-            ("mistralai/Mistral-Small-Instruct-2409", false, false, Fixed),
-            ("mistralai/Mistral-7B-Instruct-v0.3", false, false, Fixed),
-            ("mistralai/Ministral-8B-Instruct-2410", false, false, Fixed),
-            ("mistralai/Ministral-3-8B-Instruct-2512", false, true, Fixed),
-            ("mistralai/Pixtral-12B-2409", false, true, Fixed),
-            ("MiniMaxAI/MiniMax-M2.1", true, false, Fixed),
-            ("MiniMaxAI/MiniMax-Text-01", false, false, Fixed),
-            ("microsoft/Phi-4-reasoning-plus", true, false, Fixed),
-            ("microsoft/phi-4", false, false, Fixed),
-            ("microsoft/Phi-3.5-vision-instruct", false, true, Fixed),
-            ("microsoft/Phi-4-multimodal-instruct", false, true, Fixed),
-            ("google/gemma-3-27b-it", false, true, Fixed),
-            ("google/gemma-3n-E4B-it", false, true, Fixed),
-            ("google/gemma-3-1b-it", false, false, Fixed),
-            ("google/gemma-2-9b-it", false, false, Fixed),
-            (
-                "meta-llama/Llama-3.2-11B-Vision-Instruct",
-                false,
-                true,
-                Fixed,
-            ),
-            ("meta-llama/Llama-3.3-70B-Instruct", false, false, Fixed),
-            (
-                "meta-llama/Llama-4-Scout-17B-16E-Instruct",
-                false,
-                true,
-                Fixed,
-            ),
-            ("meta-llama/Meta-Llama-3-8B-Instruct", false, false, Fixed),
-            ("llava-hf/llava-1.5-7b-hf", false, true, Fixed),
-            ("OpenGVLab/InternVL3-8B", false, true, Fixed),
-            ("OpenGVLab/InternVL3_5-8B", false, true, Fixed),
-            ("openbmb/MiniCPM-V-2_6", false, true, Fixed),
-            ("openbmb/MiniCPM3-4B", false, false, Fixed),
-            ("HuggingFaceTB/SmolLM3-3B", true, false, Enable),
-            ("XiaomiMiMo/MiMo-7B-RL", true, false, Enable),
-            ("ByteDance-Seed/Seed-OSS-36B-Instruct", true, false, Fixed),
-            ("allenai/Olmo-3-7B-Think", true, false, Fixed),
-            // Parts of words are not words.
-            ("my-model-r10", false, false, Fixed),
-            ("rethinker-free-13b", false, false, Fixed),
-            ("unreasonable-7b", false, false, Fixed),
-            ("supervision-7b", false, false, Fixed),
-            ("televlm2-7b-novl", false, false, Fixed),
-            ("qwen-7b-non-thinking", false, false, Fixed),
-            ("tiny", false, false, Fixed),
-            ("", false, false, Fixed),
-            ("---", false, false, Fixed),
-            ("模型-r1-中文", true, false, Fixed),
-        ] {
-            let expected = Traits {
-                reasoning,
-                vision,
-                thinking,
-            };
-            assert_eq!(traits(id), expected, "{id}");
-        }
-    }
-
-    #[test]
-    fn no_id_breaks_the_cutting() {
-        for id in [
-            ".",
-            "1.",
-            ".1",
-            "1.2.3",
-            "é.1",
-            "1.é",
-            "v",
-            "qwen",
-            "qwen.",
-            "qwen99999999999",
-        ] {
-            traits(id);
-        }
-    }
-}
+mod tests;

@@ -95,6 +95,33 @@ fn the_limit_is_fitted_to_what_the_context_leaves() {
 }
 
 #[test]
+fn a_limit_that_the_user_sets_in_the_body_itself_is_not_fitted() {
+    let own = json!({"params": {"extra_body": {"max_tokens": 3000}}});
+    let (none, extra) = (json!({}), r#"{"max_completion_tokens":4000}"#);
+    for (config, extra, field, expected) in [
+        (&none, None, "max_completion_tokens", 300),
+        (&own, None, "max_tokens", 3000),
+        (&none, Some(extra), "max_completion_tokens", 4000),
+        (&own, Some(extra), "max_completion_tokens", 4000),
+    ] {
+        let model = Model {
+            context_window: 1000,
+            ..model("m")
+        };
+        let request = ChatRequest {
+            prompt_tokens: Some(700),
+            max_tokens: Some(600),
+            extra: extra.map(str::to_owned),
+            ..hello()
+        };
+        let body = sent(&settings(config.clone()), &model, &request);
+        let limits = ["max_tokens", "max_completion_tokens"].map(|name| body.get(name));
+        assert_eq!(body[field], expected, "{body}");
+        assert_eq!(limits.iter().flatten().count(), 1, "{body}");
+    }
+}
+
+#[test]
 fn typed_fields_have_the_names_of_the_server() {
     let request = ChatRequest {
         sampling: Sampling {
