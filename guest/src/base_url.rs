@@ -183,6 +183,17 @@ impl BaseUrl {
         }
     }
 
+    /// The server itself, without a trailing `/v1`: vLLM's endpoints beside the
+    /// API (`/version`, `/tokenize`) lie there, also where a proxy puts the
+    /// server below a path. The query is kept.
+    pub fn root(&self) -> Self {
+        let mut root = self.clone();
+        if self.has_v1() {
+            root.path.truncate(self.path.len() - "/v1".len());
+        }
+        root
+    }
+
     /// Whether the path ends in `/v1`, where vLLM serves its API.
     pub fn has_v1(&self) -> bool {
         self.path.ends_with("/v1")

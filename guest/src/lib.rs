@@ -26,6 +26,7 @@
 
 extern crate alloc;
 
+pub mod asking;
 pub mod base_url;
 pub mod catalog;
 pub mod config;
@@ -39,6 +40,7 @@ mod raw_json;
 pub mod request;
 pub mod sse;
 mod text;
+pub mod tokens;
 pub mod types;
 pub mod usage;
 

@@ -133,6 +133,11 @@ impl Object {
         self.0.retain(|(key, _)| key != name);
     }
 
+    /// Leaves out every field but these.
+    pub(crate) fn retain(&mut self, names: &[&str]) {
+        self.0.retain(|(key, _)| names.contains(&key.as_str()));
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

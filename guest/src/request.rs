@@ -19,8 +19,8 @@ mod tools;
 use alloc::boxed::Box;
 use alloc::string::String;
 
+use crate::config::Config;
 use crate::config::params::Extra;
-use crate::config::{Config, Declared};
 use crate::decoder::Options;
 use crate::error::Context;
 use crate::number;
@@ -63,7 +63,7 @@ pub fn prepare(settings: &Settings, model: &Model, request: &ChatRequest) -> Res
             method: "POST",
             url: base.join(RESOURCE),
             headers: config.headers(&own, declared)?,
-            body: body(&config, declared, model, request)?.into_bytes(),
+            body: body(&config, model, request)?.to_json().into_bytes(),
         },
         decoding: Options {
             context: Context {
@@ -91,12 +91,13 @@ pub fn build(
     prepare(settings, model, request).map(|chat| chat.http)
 }
 
-fn body(
+/// The fields of a chat's body.
+pub(crate) fn body(
     config: &Config,
-    declared: Option<&Declared>,
     model: &Model,
     request: &ChatRequest,
-) -> Result<String, Box<Error>> {
+) -> Result<Object, Box<Error>> {
+    let declared = config.declared(&model.id);
     let compat = declared.map(|d| d.compat.clone()).unwrap_or_default();
     let params = config.params_of(&model.id);
     let extra = extra(request)?;
@@ -163,7 +164,7 @@ fn body(
     if !template.is_empty() {
         body.set("chat_template_kwargs", template.to_json());
     }
-    Ok(body.to_json())
+    Ok(body)
 }
 
 /// An error about the request itself.

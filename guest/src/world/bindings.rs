@@ -1,4 +1,5 @@
-//! What the linker has to know: the world that this component is of.
+//! What the linker has to know: the world that this component is of. It is the
+//! contract's own, and the two interfaces that a provider may export beside it.
 //!
 //! wit-bindgen encodes it into the section that `wasm-component-ld` reads. Its
 //! functions are not used ([`super::exports`]), and WASI's come from the
@@ -14,7 +15,15 @@
 
 wit_bindgen::generate!({
     path: "../wit",
-    world: "llm:provider/provider",
+    inline: "
+        package llm:vllm-provider;
+
+        world component {
+            include llm:provider/provider@0.1.0;
+            export llm:provider/token-counter@0.1.0;
+        }
+    ",
+    world: "llm:vllm-provider/component",
     generate_all,
     with: {
         "wasi:io/error@0.2.12": wasip2::io::error,

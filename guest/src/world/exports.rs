@@ -106,3 +106,10 @@ unsafe extern "C" fn subscribe(stream: *mut ChatStream) -> u32 {
     // SAFETY: as above.
     unsafe { &*stream }.subscribe().take_handle()
 }
+
+#[unsafe(export_name = "llm:provider/token-counter@0.1.0#count-tokens")]
+unsafe extern "C" fn count_tokens(from: *const u8) -> *const u8 {
+    // SAFETY: the host made what is there.
+    let (settings, model, request) = unsafe { chat(from) };
+    give(provider::count(&settings, &model, &request))
+}

@@ -1,5 +1,6 @@
 //! The world `llm:provider/provider` over WASI 0.2.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -7,9 +8,11 @@ use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::io::poll::Pollable;
 
 use super::transport::{Exchange, Step, Timeouts};
+use crate::asking::{self, Asking};
 use crate::catalog as models;
 use crate::config::Config;
 use crate::decoder::Decoder;
+use crate::tokens::{self, TokenCount};
 use crate::types::{
     Catalog, ChatRequest, Error, Event, HttpRequest, Model, Note, Settings, TransportFailure,
 };
@@ -29,6 +32,23 @@ pub(super) fn list(settings: &Settings) -> Result<Catalog, Error> {
     let (status, headers, body) = fetch(&request, models::DISCOVERY_TIMEOUT_MS, limit, limit)
         .map_err(|failure| models::discovery_failed(settings, &failure))?;
     models::from_answer(settings, status, &headers, &body)
+}
+
+/// The length of a chat's prompt.
+pub(super) fn count(
+    settings: &Settings,
+    model: &Model,
+    request: &ChatRequest,
+) -> Result<TokenCount, Error> {
+    let asking = tokens::prepare(settings, model, request)?;
+    let (status, headers, body) = ask(&asking)?;
+    tokens::from_answer(&asking, status, &headers, &body)
+}
+
+fn ask(asking: &Asking) -> Result<Answer, Box<Error>> {
+    let (kept, limit) = (asking::KEPT_BYTES, asking::MAX_BYTES);
+    fetch(&asking.http, asking.timeout_ms, kept, limit)
+        .map_err(|failure| Box::new(asking.failed(&failure)))
 }
 
 /// Status, headers and body of an answer.

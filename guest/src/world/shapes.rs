@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::abi::{Layout, Lift, Lists, Lower, Putting, Shape, Taking, bytes};
+use crate::tokens::TokenCount;
 use crate::types::{
     AssistantMessage, Catalog, CatalogSource, ChatRequest, ContentPart, Cost, CostBreakdown, Error,
     ErrorKind, Event, FinishReason, Image, Manifest, Message, Modality, Model, ModelSettings,
@@ -176,6 +177,7 @@ record!(in ChatRequest {
     priority: Option<i32>,
     extra: Option<String>,
 });
+record!(out TokenCount { prompt: u32, context_window: Option<u32> });
 record!(out CostBreakdown {
     input: f64, output: f64, cache_read: f64, cache_write: f64, total: f64,
 });
