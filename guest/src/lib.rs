@@ -33,6 +33,7 @@ pub mod config;
 pub mod decoder;
 pub mod error;
 pub mod families;
+pub mod health;
 mod json;
 pub mod manifest;
 mod number;

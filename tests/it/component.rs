@@ -24,12 +24,16 @@ fn the_component_imports_only_http_io_and_clocks() {
 }
 
 #[test]
-fn the_component_exports_the_world_provider_and_a_manifest() {
+fn the_component_exports_the_world_provider_what_is_beside_it_and_a_manifest() {
     let inspection = inspect(EMBEDDED).expect("a component");
     assert_eq!(
         inspection.world.as_deref(),
         Some("llm:provider/provider@0.1.0")
     );
+    for beside in ["token-counter", "health"] {
+        let export = format!("llm:provider/{beside}@0.1.0");
+        assert!(inspection.exports.contains(&export), "{export}");
+    }
     let manifest = inspection.manifest.expect("a manifest");
     assert_eq!(manifest.id, "vllm");
     assert_eq!(manifest.api, "openai-completions");

@@ -13,3 +13,4 @@ mod openclaw;
 mod replay;
 mod secrets;
 mod support;
+mod tokens;

@@ -21,6 +21,7 @@ wit_bindgen::generate!({
         world component {
             include llm:provider/provider@0.1.0;
             export llm:provider/token-counter@0.1.0;
+            export llm:provider/health@0.1.0;
         }
     ",
     world: "llm:vllm-provider/component",

@@ -113,3 +113,11 @@ unsafe extern "C" fn count_tokens(from: *const u8) -> *const u8 {
     let (settings, model, request) = unsafe { chat(from) };
     give(provider::count(&settings, &model, &request))
 }
+
+#[unsafe(export_name = "llm:provider/health@0.1.0#check-health")]
+#[rustfmt::skip]
+extern "C" fn check_health(
+    a: u32, b: u32, c: u32, d: u32, e: u32, f: u32, g: u32, h: u32, i: u32,
+) -> *const u8 {
+    give(provider::check_health(&settings([a, b, c, d, e, f, g, h, i])))
+}

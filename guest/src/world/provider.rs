@@ -12,6 +12,7 @@ use crate::asking::{self, Asking};
 use crate::catalog as models;
 use crate::config::Config;
 use crate::decoder::Decoder;
+use crate::health::{self, ServerHealth};
 use crate::tokens::{self, TokenCount};
 use crate::types::{
     Catalog, ChatRequest, Error, Event, HttpRequest, Model, Note, Settings, TransportFailure,
@@ -43,6 +44,13 @@ pub(super) fn count(
     let asking = tokens::prepare(settings, model, request)?;
     let (status, headers, body) = ask(&asking)?;
     tokens::from_answer(&asking, status, &headers, &body)
+}
+
+/// How the server is.
+pub(super) fn check_health(settings: &Settings) -> Result<ServerHealth, Error> {
+    let asking = health::prepare(settings)?;
+    let (status, headers, body) = ask(&asking)?;
+    health::from_answer(&asking, status, &headers, &body)
 }
 
 fn ask(asking: &Asking) -> Result<Answer, Box<Error>> {

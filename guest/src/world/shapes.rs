@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::abi::{Layout, Lift, Lists, Lower, Putting, Shape, Taking, bytes};
+use crate::health::ServerHealth;
 use crate::tokens::TokenCount;
 use crate::types::{
     AssistantMessage, Catalog, CatalogSource, ChatRequest, ContentPart, Cost, CostBreakdown, Error,
@@ -178,6 +179,7 @@ record!(in ChatRequest {
     extra: Option<String>,
 });
 record!(out TokenCount { prompt: u32, context_window: Option<u32> });
+record!(out ServerHealth { version: Option<String>, notes: Vec<Note> });
 record!(out CostBreakdown {
     input: f64, output: f64, cache_read: f64, cache_write: f64, total: f64,
 });
