@@ -108,15 +108,18 @@ impl BaseUrl {
         let end = text::first_of(rest, b"/?");
         let (authority, tail) = text::cut(rest, end);
         let (host, port) = authority_parts(authority)?;
-        let (path, query) = match text::split(tail, "?") {
+        let (mut path, query) = match text::split(tail, "?") {
             Some((path, query)) => (path, Some(query)),
             None => (tail, None),
         };
+        while let Some(shorter) = path.strip_suffix("/") {
+            path = shorter;
+        }
         Ok(Self {
             scheme,
             host,
             port: port.filter(|port| *port != scheme.default_port()),
-            path: ascii(path.trim_end_matches('/')),
+            path: ascii(path),
             query: query.filter(|query| !query.is_empty()).map(ascii),
         })
     }
@@ -187,11 +190,11 @@ impl BaseUrl {
     /// API (`/version`, `/tokenize`) lie there, also where a proxy puts the
     /// server below a path. The query is kept.
     pub fn root(&self) -> Self {
-        let mut root = self.clone();
-        if self.has_v1() {
-            root.path.truncate(self.path.len() - "/v1".len());
+        let path = self.path.strip_suffix("/v1").unwrap_or(&self.path);
+        Self {
+            path: String::from(path),
+            ..self.clone()
         }
-        root
     }
 
     /// Whether the path ends in `/v1`, where vLLM serves its API.
@@ -256,7 +259,7 @@ fn ipv4(text: &str) -> Option<u32> {
     let mut address = 0;
     let mut parts = 0;
     for part in text::pieces(text, b".") {
-        let padded = part.len() > 1 && part.starts_with('0');
+        let padded = part.len() > 1 && part.starts_with("0");
         let byte = number::parse_integer(part).filter(|byte| *byte < 256 && !padded)?;
         address = address << 8 | byte as u32;
         parts += 1;

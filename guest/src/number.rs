@@ -59,7 +59,7 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
             left -= step;
         }
     }
-    if text.starts_with('-') {
+    if text.starts_with("-") {
         number = -number;
     }
     number.is_finite().then_some(number)
@@ -164,15 +164,16 @@ fn expand(magnitude: f64) -> (String, usize) {
     };
     let mut all = String::new();
     for limb in limbs.iter().rev() {
+        if all.is_empty() {
+            if *limb > 0 {
+                push_integer(&mut all, *limb);
+            }
+            continue;
+        }
         // A leading one keeps the zeros of every limb but the first.
         let mut nine = String::new();
         push_integer(&mut nine, *limb + LIMB);
-        let nine = nine.get(1..).unwrap_or_default();
-        all.push_str(if all.is_empty() {
-            nine.trim_start_matches('0')
-        } else {
-            nine
-        });
+        all.push_str(nine.get(1..).unwrap_or_default());
     }
     const KEPT: usize = 17;
     if let Some((kept, dropped)) = all.split_at_checked(KEPT) {

@@ -25,7 +25,7 @@ const CONTEXT_FIELDS: [&str; 4] = [
 /// The models of an answer, in its order, and how many rows have no id. The
 /// error says what the body is instead.
 pub(super) fn models(body: &str) -> Result<(Vec<Model>, usize), &'static str> {
-    let text = body.strip_prefix('\u{feff}').unwrap_or(body);
+    let text = body.strip_prefix("\u{feff}").unwrap_or(body);
     let value = Raw::parse(text).map_err(|_| "something that is not JSON")?;
     let list = value.as_object().and_then(|object| object.get("data"));
     let Some(list) = list.and_then(Raw::as_array) else {

@@ -76,17 +76,21 @@ unsafe impl GlobalAlloc for Allocator {
         // SAFETY: one thread, and nothing below calls back.
         let heap = unsafe { &mut *self.heap.get() };
         let Some(class) = class(layout) else {
-            return ptr::null_mut();
+            wasm32::unreachable();
         };
         let Some(free) = heap.free.get_mut(class) else {
-            return ptr::null_mut();
+            wasm32::unreachable();
         };
         if let Some(block) = *free {
             // SAFETY: what is in the list was written by `dealloc`.
             *free = unsafe { block.as_ref().next };
             return block.as_ptr().cast();
         }
-        heap.fresh(1 << (class + LEAST))
+        let fresh = heap.fresh(1 << (class + LEAST));
+        if fresh.is_null() {
+            wasm32::unreachable();
+        }
+        fresh
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
