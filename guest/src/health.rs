@@ -50,11 +50,18 @@ static LIMITS: &[Limit] = &[
         "before 0.10 takes no reasoning_effort, include_reasoning or structured_outputs, and \
          ignores them: set chat_template_kwargs and guided_json in extra_body, or update it",
     ),
-    // Recorded 400s of 0.11.0 and 0.14.1; 0.32.0 shortens.
+    // Recorded 400s of 0.14.1; 0.19.1 takes the levels of 0.32.0.
+    limit(
+        1000,
+        1500,
+        "0.10 to 0.14 takes the levels low, medium and high of reasoning_effort and refuses \
+         others: ask for one of these, or update it",
+    ),
+    // Recorded 400s of 0.14.1, 0.19.1 and 0.23.0, source up to 0.30; 0.32.0 shortens.
     limit(
         FIRST,
-        1500,
-        "before 0.15 refuses a request whose prompt and answer limit together are longer than \
+        3100,
+        "before 0.31 refuses a request whose prompt and answer limit together are longer than \
          the context, where later ones shorten the answer: have prompts counted, or set a lower \
          maxTokens",
     ),

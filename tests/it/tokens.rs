@@ -163,6 +163,11 @@ async fn recorded_counts_of_a_real_server_are_read() {
         ("06-tokenize-chat", 14),
         ("06b-tokenize-chat-tools", 239),
         ("06c-tokenize-prompt", 8),
+        ("v0.14.1-06-tokenize-chat", 14),
+        ("v0.14.1-06b-tokenize-chat-tools", 239),
+        ("v0.19.1-06-tokenize-chat", 14),
+        ("v0.19.1-06b-tokenize-chat-tools", 239),
+        ("v0.23.0-06b-tokenize-chat-tools", 239),
     ] {
         let provider = provider_of_canned(recorded(case)).await;
         let count = provider
@@ -258,11 +263,9 @@ async fn a_server_tells_its_version_and_what_is_known_of_it() {
 
     for (answer, version, notes) in [
         (recorded("03-version"), Some("0.32.0"), 0),
-        (
-            answer("200 OK", r#"{"version":"0.14.1"}"#),
-            Some("0.14.1"),
-            5,
-        ),
+        (recorded("v0.14.1-03-version"), Some("0.14.1"), 6),
+        (recorded("v0.19.1-03-version"), Some("0.19.1"), 2),
+        (recorded("v0.23.0-03-version"), Some("0.23.0"), 2),
         (
             answer("404 Not Found", r#"{"detail":"Not Found"}"#),
             None,

@@ -17,6 +17,57 @@ const TOO_LONG: &[(&str, ErrorKind, u64, u64)] = &[
     ("76-context-overflow", ContextOverflow, 4096, 4097),
     ("76b-context-overflow-stream", ContextOverflow, 4096, 4097),
     ("v0.11.0-48-context-overflow", ContextOverflow, 4096, 8112),
+    (
+        "v0.14.1-75c-max-tokens-too-big",
+        InvalidRequest,
+        4096,
+        100_014,
+    ),
+    (
+        "v0.14.1-75d-max-tokens-just-over",
+        InvalidRequest,
+        4096,
+        4110,
+    ),
+    ("v0.14.1-76-context-overflow", ContextOverflow, 4096, 8112),
+    (
+        "v0.14.1-76b-context-overflow-stream",
+        ContextOverflow,
+        4096,
+        8112,
+    ),
+    (
+        "v0.19.1-75c-max-tokens-too-big",
+        InvalidRequest,
+        4096,
+        100_000,
+    ),
+    (
+        "v0.19.1-75d-max-tokens-just-over",
+        InvalidRequest,
+        4096,
+        4096,
+    ),
+    ("v0.19.1-76-context-overflow", ContextOverflow, 4096, 4097),
+    (
+        "v0.19.1-76b-context-overflow-stream",
+        ContextOverflow,
+        4096,
+        4097,
+    ),
+    (
+        "v0.23.0-75c-max-tokens-too-big",
+        InvalidRequest,
+        4096,
+        100_000,
+    ),
+    (
+        "v0.23.0-75d-max-tokens-just-over",
+        InvalidRequest,
+        4096,
+        4096,
+    ),
+    ("v0.23.0-76-context-overflow", ContextOverflow, 4096, 4097),
 ];
 
 /// What is refused for another reason: an invalid request without numbers.
@@ -64,6 +115,18 @@ const OTHERS: &[&str] = &[
     "v0.11.0-44-missing-messages",
     "v0.11.0-46-max-tokens-zero",
     "v0.11.0-52-image",
+    "v0.14.1-43b-reasoning-effort-none-stream",
+    "v0.14.1-56xa-think-required-nonstream",
+    "v0.14.1-72-bad-json",
+    "v0.14.1-73b-empty-messages",
+    "v0.14.1-80-image-on-text-model",
+    "v0.14.1-80d-file-part",
+    "v0.19.1-72-bad-json",
+    "v0.19.1-73b-empty-messages",
+    "v0.19.1-77n-response-format-bad",
+    "v0.19.1-80-image-on-text-model",
+    "v0.23.0-77n-response-format-bad",
+    "v0.23.0-80d-file-part",
 ];
 
 #[test]

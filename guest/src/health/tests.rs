@@ -55,25 +55,30 @@ fn the_version_is_asked_for_beside_the_api_with_the_headers_of_a_chat() {
 #[test]
 fn each_version_has_the_limits_that_are_known_of_it() {
     let queue = "vLLM before 0.32";
+    let window = "vLLM before 0.31";
     let budget = "vLLM before 0.19";
-    let window = "vLLM before 0.15";
+    let levels = "vLLM 0.10 to";
     let raw_calls = "vLLM 0.11 to";
     let two_fields = "vLLM 0.11.2 to";
     let effort = "vLLM before 0.10";
+    let fourteen = &[levels, window, raw_calls, two_fields, budget, queue][..];
+    let eleven = &[levels, window, raw_calls, budget, queue][..];
     for (version, notes) in [
         ("0.32.0", &[][..]),
         ("0.32.1.dev5+g0123abc", &[]),
         ("0.33.0", &[]),
         ("1.0.0", &[]),
-        ("0.27.1", &[queue]),
-        ("0.16.0", &[budget, queue]),
-        ("0.14.1", &[window, raw_calls, two_fields, budget, queue]),
-        ("v0.14.1", &[window, raw_calls, two_fields, budget, queue]),
-        ("0.11.2", &[window, raw_calls, two_fields, budget, queue]),
-        ("0.11.1", &[window, raw_calls, budget, queue]),
-        ("0.11.0", &[window, raw_calls, budget, queue]),
-        ("0.11", &[window, raw_calls, budget, queue]),
-        ("0.10.2", &[window, budget, queue]),
+        ("0.31.0", &[queue]),
+        ("0.27.1", &[window, queue]),
+        ("0.19.1", &[window, queue]),
+        ("0.16.0", &[window, budget, queue]),
+        ("0.14.1", fourteen),
+        ("v0.14.1", fourteen),
+        ("0.11.2", fourteen),
+        ("0.11.1", eleven),
+        ("0.11.0", eleven),
+        ("0.11", eleven),
+        ("0.10.2", &[levels, window, budget, queue]),
         ("0.9.2", &[effort, window, budget, queue]),
         ("0.1.dev10000+gabc", &[]),
         ("main", &[]),
