@@ -4,6 +4,7 @@
 #[path = "../support/recorded.rs"]
 mod recorded;
 
+mod behaviour;
 mod cancel;
 mod cli;
 mod component;

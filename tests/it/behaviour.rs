@@ -1,0 +1,19 @@
+//! What `vllm-provider` does, rule by rule: `docs/behaviour.md` says it, the
+//! tests below show it, and [`page`] holds the one to the other.
+//!
+//! Each test goes the whole way of a real agent: configuration text, key
+//! profiles, the component in its sandbox, a socket, and a server that writes
+//! down every byte it is sent.
+
+mod compat;
+mod configuration;
+mod conversation;
+mod discovery;
+mod identity;
+mod interpolation;
+mod keys;
+mod mistakes;
+mod server;
+mod tls;
+mod unknown;
+mod user;

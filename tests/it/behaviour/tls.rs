@@ -1,0 +1,76 @@
+//! A server with a certificate of one's own authority.
+
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls_pki_types::PrivateKeyDer;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::{ServerConfig, crypto::ring};
+
+use super::server::{Answer, serve_one};
+use super::user::User;
+
+/// A server of one model for 127.0.0.1: its base URL, and its authority as PEM.
+async fn server() -> (String, String) {
+    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let authority = params.self_signed(&key).expect("a certificate").pem();
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().expect("a key");
+    let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
+        .and_then(|params| params.signed_by(&key, &issuer))
+        .expect("a certificate");
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("a server");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // A client that does not trust it leaves in the middle.
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    let list = json!({"data": [{"id": "behind-tls"}]});
+                    serve_one(stream, Answer::json(200, &list)).await;
+                }
+            });
+        }
+    });
+    (format!("https://{address}/v1"), authority)
+}
+
+fn user(base_url: &str, tls: Value) -> User {
+    User::of(&json!({
+        "models": {"providers": {"vllm": {"baseUrl": base_url, "request": {"tls": tls}}}},
+        "agents": {"defaults": {"models": {"vllm/*": {}}}},
+    }))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authority_of_the_configuration_is_trusted() {
+    let (url, authority) = server().await;
+    let trusting = user(&url, json!({"ca": authority}));
+    let catalog = trusting.catalog().await.expect("models");
+    assert_eq!(catalog.models[0].id, "behind-tls");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_a_trusted_certificate_is_unreachable_for_good() {
+    let (url, _) = server().await;
+    let error = user(&url, json!({}))
+        .catalog()
+        .await
+        .expect_err("a stranger");
+    assert_eq!(error.kind_name(), "unreachable", "{error:?}");
+    assert!(!error.retryable() && !error.request_sent(), "{error:?}");
+    assert!(error.message().contains("certificate"), "{error:?}");
+}
