@@ -5,6 +5,7 @@
 //! profiles, the component in its sandbox, a socket, and a server that writes
 //! down every byte it is sent.
 
+mod answer;
 mod calls;
 mod compat;
 mod configuration;
@@ -17,8 +18,11 @@ mod interpolation;
 mod keys;
 mod messages;
 mod mistakes;
+mod page;
+mod params;
 mod reasoning;
 mod request;
+mod rows;
 mod server;
 mod stream;
 mod thinking;
@@ -28,3 +32,15 @@ mod unknown;
 mod usage;
 mod user;
 mod wire;
+
+#[test]
+fn every_rule_of_the_behaviour_page_names_tests_that_exist() {
+    let mistakes = page::mistakes_of_the_page();
+    assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+}
+
+#[test]
+fn every_test_of_the_behaviour_holds_a_rule_of_the_page() {
+    let orphans = page::tests_without_a_rule();
+    assert!(orphans.is_empty(), "no rule names {}", orphans.join(", "));
+}

@@ -6,7 +6,8 @@ use provider_host::Error;
 use provider_host::types::Event;
 use serde_json::{Value, json};
 
-use super::server::{Answer, Server, chunk, delta, events, finish, usage};
+use super::answer::{Answer, chunk, delta, events, finish, usage};
+use super::server::Server;
 use super::user::{User, hears};
 use crate::support::{ask, event_json, text};
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 use provider_host::Error;
 use serde_json::{Value, json};
 
-use super::server::{Answer, Server, chunk, delta, events};
+use super::answer::{Answer, chunk, delta, events};
+use super::server::Server;
 use super::user::{User, hears};
 use crate::support::{ask, text};
 
-const KEY: &str = "sk-4Qd8Lw2Z-never-shown";
+/// Of no known form, so that nothing but the key itself tells that it is one.
+const KEY: &str = "4Qd8Lw2Z never-shown";
 
 /// The error of a chat that is answered so; its message has the address and no
 /// key.
@@ -368,4 +370,25 @@ async fn no_message_holds_a_key_even_where_the_server_says_it_back() {
     )
     .await;
     error(Answer::stream(format!("data: {KEY}\n\n"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_takes_too_long_is_a_timeout_and_nothing_was_sent() {
+    // TCP takes it, and TLS is never answered.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let limits = provider_host::policy::NetworkLimits::new()
+        .with_connect_timeout(Duration::from_millis(300));
+    let provider = crate::support::provider(&format!("https://{address}/v1"), "key", limits);
+    let (_, error) = crate::support::run(&provider, &crate::support::model("m"), &ask("hi")).await;
+    let error = error.expect("no handshake");
+    assert_eq!(
+        (&*error.kind_name(), error.retryable()),
+        ("timeout", true),
+        "{error:?}"
+    );
+    assert!(!error.request_sent(), "{error:?}");
+    drop(listener);
 }

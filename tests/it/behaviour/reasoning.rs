@@ -3,7 +3,7 @@
 use provider_host::types::Event;
 use serde_json::{Value, json};
 
-use super::server::{Answer, delta, finish};
+use super::answer::{Answer, delta, finish};
 use super::user::hears;
 use crate::support::text;
 

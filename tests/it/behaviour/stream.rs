@@ -3,7 +3,7 @@
 use provider_host::types::Event;
 use serde_json::{Value, json};
 
-use super::server::{Answer, chunk, delta, events, finish, plain, usage};
+use super::answer::{Answer, chunk, delta, events, finish, plain, usage};
 use super::user::hears;
 use crate::support::{event_json, text};
 

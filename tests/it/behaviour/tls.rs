@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
-use super::server::{Answer, serve_one};
+use super::answer::Answer;
+use super::server::serve_one;
 use super::user::User;
 
 /// A server of one model for 127.0.0.1: its base URL, and its authority as PEM.

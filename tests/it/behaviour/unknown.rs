@@ -6,7 +6,8 @@ use provider_host::Error;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::server::{Answer, Server};
+use super::answer::Answer;
+use super::server::Server;
 use super::user::User;
 
 /// An address at which nobody listens.

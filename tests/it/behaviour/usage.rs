@@ -3,7 +3,7 @@
 use provider_host::types::{Event, Usage};
 use serde_json::{Value, json};
 
-use super::server::{Answer, chunk, delta, finish, usage};
+use super::answer::{Answer, chunk, delta, finish, usage};
 use super::user::hears;
 
 const PRICES: [f64; 4] = [0.15, 0.6, 0.015, 0.1875];

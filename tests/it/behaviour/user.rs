@@ -152,7 +152,7 @@ impl User {
 /// it ended in.
 pub(super) async fn hears(
     model: &Value,
-    answer: super::server::Answer,
+    answer: super::answer::Answer,
 ) -> (Vec<Event>, Option<Error>) {
     let server = Server::answering([answer]).await;
     User::declaring(&server, model)
