@@ -7,6 +7,8 @@
 
 mod answer;
 mod calls;
+mod case;
+mod command;
 mod compat;
 mod configuration;
 mod conversation;

@@ -164,3 +164,19 @@ async fn extra_body_is_merged_over_the_body_and_template_arguments_key_by_key() 
         })
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn params_of_the_agent_hold_for_discovered_models_too() {
+    let server = Server::start().await;
+    let user = User::of(&json!({
+        "models": {"providers": {"vllm": {"baseUrl": server.base_url(), "params": {"seed": 1}}}},
+        "agents": {"defaults": {"models": {
+            "VLLM/*": {}, "vllm/m": {"params": {"temperature": 0.3}},
+        }}},
+    }));
+    let body = user.says(&server, &ask("hi")).await;
+    assert_eq!(
+        (&body["seed"], &body["temperature"]),
+        (&json!(1), &json!(0.3))
+    );
+}

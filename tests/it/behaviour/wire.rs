@@ -2,137 +2,22 @@
 //! request line, every header, and the body to the last field.
 
 use provider_host::types::{ChatRequest, Message, ReasoningEffort, Sampling, ToolChoice};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::case::Case;
 use super::conversation::{
     calling, calls_json, chat, data_url, image, result, said, system, text, tool, tool_json, user,
 };
-use super::server::Server;
-use super::user::User;
 use crate::support::ask;
-
-const MODEL: &str = "org/model";
-
-/// One configuration, one conversation, and what must come of them.
-struct Case {
-    what: &'static str,
-    /// What stands in the entry beside the base URL and the model.
-    entry: Value,
-    /// What stands in the model beside its id.
-    model: Value,
-    /// `agents.defaults.models["vllm/org/model"].params`.
-    agent: Value,
-    key: Option<&'static str>,
-    request: ChatRequest,
-    /// Path and query.
-    target: &'static str,
-    /// Headers beside those of every request.
-    headers: &'static [(&'static str, &'static str)],
-    /// Fields over those of every body; null takes one out.
-    body: Value,
-}
-
-impl Case {
-    fn new(what: &'static str) -> Self {
-        Self {
-            what,
-            entry: json!({}),
-            model: json!({}),
-            agent: json!({}),
-            key: None,
-            request: ask("hi"),
-            target: "/v1/chat/completions",
-            headers: &[],
-            body: json!({}),
-        }
-    }
-}
-
-/// What every body has where nothing else is said.
-fn usual() -> Value {
-    json!({
-        "model": MODEL,
-        "messages": [{"role": "user", "content": "hi"}],
-        "stream": true,
-        "stream_options": {"include_usage": true},
-        "max_completion_tokens": 8192,
-    })
-}
-
-fn extend(object: &mut Value, with: &Value) {
-    let object = object.as_object_mut().expect("an object");
-    for (key, value) in with.as_object().expect("an object") {
-        match value {
-            Value::Null => object.remove(key),
-            value => object.insert(key.clone(), value.clone()),
-        };
-    }
-}
-
-async fn hold(case: Case) {
-    let what = case.what;
-    let server = Server::start().await;
-    let mut model = json!({"id": MODEL});
-    extend(&mut model, &case.model);
-    let mut entry = json!({"models": [model]});
-    extend(&mut entry, &case.entry);
-    let path = entry["baseUrl"].as_str().unwrap_or("/v1").to_owned();
-    entry["baseUrl"] = json!(format!("{}{path}", server.origin()));
-    let reference = format!("vllm/{MODEL}");
-    let mut user = User::of(&json!({
-        "models": {"providers": {"vllm": entry}},
-        "agents": {"defaults": {"models": {reference: {"params": case.agent}}}},
-    }));
-    if let Some(key) = case.key {
-        user = user.env("VLLM_API_KEY", key);
-    }
-    let sent = user.sends(&server, MODEL, &case.request).await;
-    assert_eq!(server.requests().len(), 1, "{what}: one request");
-
-    assert_eq!(
-        (sent.method.as_str(), sent.target.as_str()),
-        ("POST", case.target),
-        "{what}"
-    );
-    let length = sent.body.len().to_string();
-    let host = server.origin().replace("http://", "");
-    let mut headers = vec![
-        ("accept", "text/event-stream"),
-        ("content-length", length.as_str()),
-        ("content-type", "application/json"),
-        ("host", host.as_str()),
-    ];
-    let agent = concat!("vllm-provider/", env!("CARGO_PKG_VERSION"));
-    if !case.headers.iter().any(|(name, _)| *name == "user-agent") {
-        headers.push(("user-agent", agent));
-    }
-    headers.extend(case.headers);
-    headers.sort_unstable();
-    let mut found: Vec<(&str, &str)> = sent
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    found.sort_unstable();
-    assert_eq!(found, headers, "{what}");
-
-    let mut body = usual();
-    extend(&mut body, &case.body);
-    let sent = sent.json();
-    for (field, value) in body.as_object().expect("an object") {
-        assert_eq!(&sent[field], value, "{what}: {field}");
-    }
-    assert_eq!(sent, body, "{what}");
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bare_entry_makes_the_smallest_request() {
-    hold(Case::new("nothing is configured")).await;
+    Case::new("nothing is configured").hold().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_and_headers_are_in_the_request_and_nothing_else_is() {
-    hold(Case {
+    Case {
         entry: json!({"headers": {"X-Team": "blue"}, "request": {"headers": {"X-Trace": "t"}}}),
         model: json!({"headers": {"X-Model": "m"}}),
         key: Some("key-1"),
@@ -143,7 +28,8 @@ async fn a_key_and_headers_are_in_the_request_and_nothing_else_is() {
             ("x-model", "m"),
         ],
         ..Case::new("a key and headers")
-    })
+    }
+    .hold()
     .await;
 }
 
@@ -156,18 +42,19 @@ async fn a_base_url_of_any_form_makes_one_address() {
         ("/team/api", "/team/api/chat/completions"),
         ("/v1/?tenant=a&b=%20", "/v1/chat/completions?tenant=a&b=%20"),
     ] {
-        hold(Case {
+        Case {
             entry: json!({"baseUrl": base}),
             target,
             ..Case::new("a base URL")
-        })
+        }
+        .hold()
         .await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proxy_with_a_header_of_its_own_gets_it_instead_of_the_key() {
-    hold(Case {
+    Case {
         entry: json!({
             "request": {"auth": {"mode": "header", "headerName": "X-Api-Key", "value": "v"}},
             "headers": {"User-Agent": "agent/1"},
@@ -175,37 +62,40 @@ async fn a_proxy_with_a_header_of_its_own_gets_it_instead_of_the_key() {
         key: Some("key-1"),
         headers: &[("x-api-key", "v"), ("user-agent", "agent/1")],
         ..Case::new("a header of its own")
-    })
+    }
+    .hold()
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_server_gets_the_fields_it_knows() {
-    hold(Case {
+    Case {
         model: json!({"contextWindow": 4_096, "compat": {
             "supportsUsageInStreaming": false, "maxTokensField": "max_tokens"}}),
         body: json!({"stream_options": null, "max_completion_tokens": null, "max_tokens": 4_096}),
         ..Case::new("an old server")
-    })
+    }
+    .hold()
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_with_parameters_of_three_layers_gets_the_nearest() {
-    hold(Case {
+    Case {
         entry: json!({"params": {"temperature": 0.1, "top_p": 0.1, "top_k": 1}}),
         model: json!({"maxTokens": 500, "params": {"top_p": 0.2, "top_k": 2, "maxTokens": 400}}),
         agent: json!({"top_k": 3, "stop": ["END"], "extra_body": {"min_tokens": 2}}),
         body: json!({"temperature": 0.1, "top_p": 0.2, "top_k": 3, "stop": ["END"],
             "min_tokens": 2, "max_completion_tokens": 400}),
         ..Case::new("three layers")
-    })
+    }
+    .hold()
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_with_every_typed_field_has_them_under_the_servers_names() {
-    hold(Case {
+    Case {
         request: ChatRequest {
             tools: vec![tool("look"), tool("other")],
             tool_choice: Some(ToolChoice::Named("look".into())),
@@ -244,13 +134,14 @@ async fn a_request_with_every_typed_field_has_them_under_the_servers_names() {
                 {"name": "yes", "schema": {"type": "object"}, "strict": true}},
         }),
         ..Case::new("every typed field")
-    })
+    }
+    .hold()
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_that_sees_gets_images_also_those_of_tools() {
-    hold(Case {
+    Case {
         model: json!({"input": ["text", "image"]}),
         request: chat(vec![
             system("Be brief."),
@@ -278,7 +169,8 @@ async fn a_model_that_sees_gets_images_also_those_of_tools() {
             {"role": "user", "content": "And?"},
         ]}),
         ..Case::new("a model that sees")
-    })
+    }
+    .hold()
     .await;
 }
 
@@ -286,7 +178,7 @@ async fn a_model_that_sees_gets_images_also_those_of_tools() {
 async fn a_thinking_qwen_gets_its_switch_and_its_earlier_thinking() {
     let mut turn = said("Yes.");
     turn.reasoning = Some("Let me see.".into());
-    hold(Case {
+    Case {
         model: json!({"reasoning": true, "compat": {"thinkingFormat": "qwen-chat-template"}}),
         agent: json!({"chat_template_kwargs": {"preserve_thinking": false, "style": "short"}}),
         request: ChatRequest {
@@ -308,13 +200,14 @@ async fn a_thinking_qwen_gets_its_switch_and_its_earlier_thinking() {
                 "style": "short"},
         }),
         ..Case::new("a thinking Qwen")
-    })
+    }
+    .hold()
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reasoning_model_with_effort_gets_the_level_alone() {
-    hold(Case {
+    Case {
         model: json!({"reasoning": true, "compat": {"supportsReasoningEffort": true,
             "supportsDeveloperRole": true}}),
         request: ChatRequest {
@@ -329,13 +222,14 @@ async fn a_reasoning_model_with_effort_gets_the_level_alone() {
             "reasoning_effort": "medium",
         }),
         ..Case::new("effort")
-    })
+    }
+    .hold()
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_strict_template_gets_strings_names_and_turns_between() {
-    hold(Case {
+    Case {
         model: json!({"input": ["text", "image"], "compat": {
             "requiresStringContent": true, "requiresToolResultName": true,
             "requiresAssistantAfterToolResult": true, "supportsTools": false}}),
@@ -356,13 +250,14 @@ async fn a_strict_template_gets_strings_names_and_turns_between() {
             {"role": "user", "content": "And?"},
         ]}),
         ..Case::new("a strict template")
-    })
+    }
+    .hold()
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_users_own_fields_go_over_everything_but_the_exchange() {
-    hold(Case {
+    Case {
         model: json!({"params": {"extra_body": {"store": false, "metadata": {"a": 1}, "temperature": 1}}}),
         request: ChatRequest {
             sampling: Sampling { temperature: Some(0.5), ..ask("").sampling },
@@ -382,6 +277,7 @@ async fn a_users_own_fields_go_over_everything_but_the_exchange() {
             "stream_options": {"include_usage": true, "continuous_usage_stats": true},
         }),
         ..Case::new("the user's own fields")
-    })
+    }
+.hold()
     .await;
 }
