@@ -253,7 +253,7 @@ fn variables_are_put_in_where_they_are_used() {
             assert_eq!(request.headers[name], value, "{} {}", request.path, name);
         }
     }
-    assert_eq!(server.requests().len(), 2, "a list and a chat");
+    assert_eq!(server.requests().len(), 3, "a list, a count and a chat");
 }
 
 #[test]
