@@ -192,6 +192,8 @@ mod tests {
             temperature: None,
             reasoning: None,
             extra: None,
+            max_retries: 0,
+            no_fallback: false,
             json: false,
             prompt: Some("hi".into()),
         }
