@@ -12,6 +12,7 @@ mod discovery;
 mod faults;
 mod openclaw;
 mod replay;
+mod route;
 mod secrets;
 mod support;
 mod tokens;
