@@ -3,6 +3,7 @@
 
 #[path = "../../host/build/component.rs"]
 mod component;
+mod real_vllm;
 mod setup;
 mod steps;
 
@@ -21,6 +22,7 @@ usage: cargo xtask TASK [ARGUMENTS]
   lint              formatting, clippy for host and guest, rustdoc, all with warnings denied
   build-component   the guest alone, as target/component/vllm-provider.wasm
   ci                setup, lint and test
+  real-vllm TASK    a real vLLM for the CPU: setup, serve, test; gigabytes and minutes, so only when asked for
 ";
 
 /// The largest size of the component in bytes: 200 KB, what is compiled and kept per plugin.
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Some("ci") => no_arguments(&rest)
             .and_then(|()| lint())
             .and_then(|()| test(&[])),
+        Some("real-vllm") => real_vllm::run(&rest),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -4,7 +4,7 @@
 //! may bring it; else it is built from source. Every step is bounded in time, says on stderr what it does, and may be
 //! repeated. Nothing else on the machine is changed.
 
-mod bounded;
+pub(crate) mod bounded;
 mod build_std;
 mod deb;
 mod debian;
