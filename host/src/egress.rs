@@ -25,7 +25,7 @@
 //! | `Prohibited` | `destination-IP-prohibited` | no |
 //! | `Refused` | `connection-refused` | no |
 //! | `Unreachable` | `destination-unavailable` | no |
-//! | `ConnectTimeout` (TCP and TLS) | `connection-timeout` | no |
+//! | `ConnectTimeout`, `TlsTimeout` | `connection-timeout` | no |
 //! | `Certificate` | `TLS-certificate-error` | no |
 //! | `TlsAlert` | `TLS-alert-received(number, name)` | no |
 //! | `Tls` | `TLS-protocol-error` | no |

@@ -108,13 +108,7 @@ impl Wiring {
     /// [`ErrorKind::InvalidConfig`] if the base URL names none.
     pub fn origin(&self) -> Result<Origin> {
         Origin::parse(&self.resolved.base_url).map_err(|error| {
-            Error::new(
-                ErrorKind::InvalidConfig,
-                format!(
-                    "the base URL can't be used: {error}; it looks like http://127.0.0.1:8000/v1"
-                ),
-            )
-            .caused_by(error)
+            Error::new(ErrorKind::InvalidConfig, error.to_string()).caused_by(error)
         })
     }
 

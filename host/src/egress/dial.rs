@@ -54,7 +54,10 @@ impl Dialer {
         };
         match timeout_at(deadline, tls.handshake(tcp)).await {
             Ok(stream) => Ok(Stream::Tls(Box::new(stream?))),
-            Err(_) => Err(self.too_late(allowed)),
+            Err(_) => Err(TransportError::TlsTimeout {
+                host: self.host(),
+                after: allowed,
+            }),
         }
     }
 
@@ -129,9 +132,14 @@ impl Dialer {
 
     fn too_late(&self, allowed: Duration) -> TransportError {
         TransportError::ConnectTimeout {
-            host: format!("{}:{}", self.origin.host_text(), self.origin.port()),
+            host: self.host(),
             after: allowed,
         }
+    }
+
+    /// Host and port, for messages.
+    fn host(&self) -> String {
+        format!("{}:{}", self.origin.host_text(), self.origin.port())
     }
 }
 

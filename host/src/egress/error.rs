@@ -22,9 +22,7 @@ pub enum TransportError {
         limit: usize,
     },
     /// The request's body is larger than allowed. Nothing was sent.
-    #[error(
-        "the request is larger than {limit} bytes; send fewer or smaller images, or raise the limit"
-    )]
+    #[error("the request is larger than {limit} bytes, the limit of this host")]
     RequestBodyTooLarge {
         /// The limit in bytes.
         limit: u64,
@@ -36,7 +34,7 @@ pub enum TransportError {
     #[error("{0}")]
     Configuration(String),
     /// The host's name was not resolved.
-    #[error("the name {host} could not be resolved ({detail}); check the host in `baseUrl`")]
+    #[error("the name {host} could not be resolved ({detail})")]
     Dns {
         /// The name.
         host: String,
@@ -55,7 +53,7 @@ pub enum TransportError {
     #[error("connection not allowed: {0}")]
     Prohibited(Prohibited),
     /// Nothing listens on the port.
-    #[error("{address} refused the connection; is the server running, and is the port right?")]
+    #[error("{address} refused the connection")]
     Refused {
         /// The address that was dialled last.
         address: SocketAddr,
@@ -68,7 +66,7 @@ pub enum TransportError {
         /// The operating system's words.
         detail: String,
     },
-    /// TCP and TLS were not done in time.
+    /// There was no TCP connection in time.
     #[error("{host} did not accept a connection within {after:?}")]
     ConnectTimeout {
         /// The host and port.
@@ -76,11 +74,18 @@ pub enum TransportError {
         /// The time allowed.
         after: Duration,
     },
-    /// The server's certificate is not trusted, or is for another name.
+    /// The TCP connection stood, and TLS was not agreed on in time.
     #[error(
-        "the certificate of {host} is not accepted ({detail}); if it is signed by your own authority, give that \
-         authority's certificate in `request.tls.ca`"
+        "{host} accepted the connection, but did not answer the TLS handshake within {after:?}"
     )]
+    TlsTimeout {
+        /// The host and port.
+        host: String,
+        /// The time allowed for TCP and TLS together.
+        after: Duration,
+    },
+    /// The server's certificate is not trusted, or is for another name.
+    #[error("the certificate of {host} is not accepted ({detail})")]
     Certificate {
         /// The name or address that the certificate had to be for.
         host: String,
@@ -98,9 +103,7 @@ pub enum TransportError {
         alert: String,
     },
     /// The server does not speak TLS, or not a version that is safe.
-    #[error(
-        "no TLS connection to {host} ({detail}); if the server speaks plain HTTP, use http:// in `baseUrl`"
-    )]
+    #[error("no TLS connection to {host} ({detail})")]
     Tls {
         /// The host.
         host: String,
@@ -108,9 +111,7 @@ pub enum TransportError {
         detail: String,
     },
     /// The server took the request and then sent no byte of a body in time.
-    #[error(
-        "no answer from the server within {after:?}; it may be overloaded or still loading the model"
-    )]
+    #[error("no answer from the server within {after:?}")]
     FirstByteTimeout {
         /// The time allowed.
         after: Duration,
@@ -134,9 +135,7 @@ pub enum TransportError {
     #[error("the server's answer broke off ({0})")]
     Incomplete(String),
     /// What came back is not HTTP/1.1.
-    #[error(
-        "the server's answer is not valid HTTP ({0}); if the server speaks TLS, use https:// in `baseUrl`"
-    )]
+    #[error("the server's answer is not valid HTTP ({0})")]
     Protocol(String),
     /// The response's header section is larger than allowed.
     #[error("the header section of the server's answer is larger than {limit} bytes")]
@@ -151,13 +150,76 @@ pub enum TransportError {
         limit: u64,
     },
     /// The response is compressed, which was not asked for.
-    #[error(
-        "the server's answer is compressed ({0}) although that was not asked for; switch it off in the proxy"
-    )]
+    #[error("the server's answer is compressed ({0}) although that was not asked for")]
     ContentCoding(String),
 }
 
 impl TransportError {
+    /// What the user can do about it, as a sentence without a full stop; none where the cause itself says it.
+    ///
+    /// The error's own text says what happened. The two are apart because who shows them has different places for
+    /// them: a message and a hint, a line of a check, a field of a log.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::RequestBodyTooLarge { .. } => "send fewer or smaller images",
+            Self::Dns { .. } => {
+                "check the host in `baseUrl`, and that this machine can look up names"
+            }
+            Self::DnsTimeout { .. } => "check the network and the name server of this machine",
+            Self::Refused { .. } => {
+                "nothing listens there: start the server, or correct the host and port in `baseUrl`"
+            }
+            Self::Unreachable { .. } => "check the host in `baseUrl`, and the network",
+            Self::ConnectTimeout { .. } => {
+                "check the host and port in `baseUrl`; a firewall that drops packets looks like this"
+            }
+            Self::TlsTimeout { .. } => {
+                "if the server speaks plain HTTP, write http:// in `baseUrl`; else it may be overloaded"
+            }
+            Self::Certificate { .. } => {
+                "if your own authority signed it, name that authority's certificate in `request.tls.ca`; else check \
+                 that `baseUrl` has the name that the certificate is for"
+            }
+            Self::TlsAlert { .. } => {
+                "the server wants another TLS version or a certificate of yours, or is another server; check \
+                 `baseUrl`"
+            }
+            Self::Tls { .. } => {
+                "if the server speaks plain HTTP, as vLLM does by default, write http:// in `baseUrl`"
+            }
+            Self::FirstByteTimeout { .. }
+            | Self::IdleTimeout { .. }
+            | Self::TotalTimeout { .. } => {
+                "look at the server's log for the reason; `timeoutSeconds` sets how long it is waited for"
+            }
+            Self::Closed(_) => {
+                "look at the log of the server, and of a proxy before it, for the reason; if there is nothing, \
+                 something else listens on that port"
+            }
+            Self::Incomplete(_) => {
+                "look at the log of the server, and of a proxy before it, for the reason"
+            }
+            Self::Protocol(_) => {
+                "something else listens there, or the server speaks TLS: check the port in `baseUrl`, and write \
+                 https:// if it does"
+            }
+            Self::HeadersTooLarge { .. } => {
+                "a proxy or login page before the server adds large headers, most often cookies: reach the server \
+                 without it, or make them smaller"
+            }
+            Self::ResponseBodyTooLarge { .. } => "check that `baseUrl` is that of a vLLM server",
+            Self::ContentCoding(_) => {
+                "a proxy before the server compresses without being asked: switch compression off there for this path"
+            }
+            Self::Denied(_)
+            | Self::TooManyRequests { .. }
+            | Self::RequestBody(_)
+            | Self::Configuration(_)
+            | Self::Prohibited(_) => return None,
+        })
+    }
+
     /// What the error knows beyond its code, for a message that already says what the code says: the name, the
     /// address, the time, the library's words.
     #[must_use]
@@ -171,6 +233,11 @@ impl TransportError {
             | Self::FirstByteTimeout { after }
             | Self::IdleTimeout { after }
             | Self::TotalTimeout { after } => format!("after {after:?}"),
+            Self::TlsTimeout { .. } => {
+                "the connection stood; the TLS handshake was not answered".to_owned()
+            }
+            Self::HeadersTooLarge { limit } => format!("more than {limit} bytes"),
+            Self::ContentCoding(coding) => coding.clone(),
             Self::Unreachable { detail, .. }
             | Self::Certificate { detail, .. }
             | Self::Tls { detail, .. }
@@ -209,6 +276,7 @@ impl TransportError {
             self,
             Self::DnsTimeout { .. }
                 | Self::ConnectTimeout { .. }
+                | Self::TlsTimeout { .. }
                 | Self::FirstByteTimeout { .. }
                 | Self::IdleTimeout { .. }
                 | Self::TotalTimeout { .. }
@@ -238,7 +306,7 @@ impl TransportError {
             Self::Prohibited(_) => WasiError::DestinationIpProhibited,
             Self::Refused { .. } => WasiError::ConnectionRefused,
             Self::Unreachable { .. } => WasiError::DestinationUnavailable,
-            Self::ConnectTimeout { .. } => WasiError::ConnectionTimeout,
+            Self::ConnectTimeout { .. } | Self::TlsTimeout { .. } => WasiError::ConnectionTimeout,
             Self::Certificate { .. } => WasiError::TlsCertificateError,
             Self::TlsAlert { id, alert, .. } => WasiError::TlsAlertReceived {
                 alert_id: Some(*id),

@@ -186,8 +186,9 @@ async fn exchange(
     let called = Instant::now();
     let response = shared.transport.send(request, timing).await;
     let mut response = response.map_err(|error| {
-        // Each phase is also cut by the deadline, and then it was not the phase's own time that ran out.
-        if error.is_timeout() && Instant::now() >= timing.deadline {
+        // Each phase is also cut by the deadline, and then it was not the phase's own time that ran out. While there
+        // is no connection, that is what people have to know, whichever of the two it was.
+        if error.is_timeout() && error.request_sent() && Instant::now() >= timing.deadline {
             too_late()
         } else {
             error

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 use url::Host;
 
 pub(super) struct Tls {
@@ -132,12 +132,16 @@ pub(super) fn failure(host: &str, error: &io::Error) -> TransportError {
     match rustls_cause(error) {
         Some(rustls::Error::InvalidCertificate(why)) => TransportError::Certificate {
             host,
-            detail: why.to_string(),
+            detail: untrusted(why),
         },
         Some(rustls::Error::AlertReceived(alert)) => TransportError::TlsAlert {
             host,
             id: u8::from(*alert),
             alert: format!("{alert:?}"),
+        },
+        Some(rustls::Error::InvalidMessage(_)) => TransportError::Tls {
+            host,
+            detail: "what it answered is not TLS".to_owned(),
         },
         Some(other) => TransportError::Tls {
             host,
@@ -147,6 +151,20 @@ pub(super) fn failure(host: &str, error: &io::Error) -> TransportError {
             host,
             detail: error.to_string(),
         },
+    }
+}
+
+/// Why a certificate is not accepted. rustls names the usual reasons by words of its own; those of a name or a date
+/// that does not fit are sentences already.
+fn untrusted(why: &CertificateError) -> String {
+    match why {
+        CertificateError::UnknownIssuer => {
+            "no authority that this machine trusts has signed it".to_owned()
+        }
+        CertificateError::Expired => "it has expired".to_owned(),
+        CertificateError::NotValidYet => "it is not valid yet".to_owned(),
+        CertificateError::NotValidForName => "it is for another name".to_owned(),
+        other => other.to_string(),
     }
 }
 

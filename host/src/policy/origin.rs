@@ -59,13 +59,16 @@ impl Scheme {
 #[non_exhaustive]
 pub enum OriginError {
     /// The text is not a URL by the WHATWG rules.
-    #[error("the base URL is not a valid URL ({0}); it should look like http://127.0.0.1:8000/v1")]
+    #[error("the base URL is not a valid URL ({0})")]
     Syntax(url::ParseError),
+    /// The text begins with a host or a path.
+    #[error("the base URL does not say http:// or https://")]
+    NoScheme,
     /// The scheme is neither http nor https.
-    #[error("the base URL has the scheme `{0}`; only http and https are possible")]
+    #[error("the base URL begins with `{0}:` instead of http:// or https://")]
     Scheme(String),
     /// The URL names no host.
-    #[error("the base URL names no host; it should look like http://127.0.0.1:8000/v1")]
+    #[error("the base URL names no host")]
     NoHost,
     /// The URL has a user name or a password in it.
     #[error(
@@ -126,7 +129,11 @@ impl Origin {
     ///
     /// See [`OriginError`]. The error never quotes the URL, which may hold a password.
     pub fn parse(base_url: &str) -> Result<Self, OriginError> {
-        let url = Url::parse(base_url.trim()).map_err(OriginError::Syntax)?;
+        let url = Url::parse(base_url.trim()).map_err(|error| match error {
+            url::ParseError::RelativeUrlWithoutBase => OriginError::NoScheme,
+            url::ParseError::EmptyHost => OriginError::NoHost,
+            other => OriginError::Syntax(other),
+        })?;
         Self::from_url(&url)
     }
 
@@ -348,11 +355,8 @@ mod tests {
             ("ftp://host/", OriginError::Scheme("ftp".into())),
             ("file:///etc/passwd", OriginError::Scheme("file".into())),
             ("http://host:0/", OriginError::Port),
-            ("http://", OriginError::Syntax(url::ParseError::EmptyHost)),
-            (
-                "127.0.0.1:8000",
-                OriginError::Syntax(url::ParseError::RelativeUrlWithoutBase),
-            ),
+            ("http://", OriginError::NoHost),
+            ("127.0.0.1:8000", OriginError::NoScheme),
         ];
         for (url, expected) in cases {
             assert_eq!(Origin::parse(url), Err(expected), "{url}");

@@ -261,6 +261,10 @@ fn every_failure_has_an_error_code_in_a_body_too() {
             host: host(),
             after,
         },
+        TransportError::TlsTimeout {
+            host: host(),
+            after,
+        },
         TransportError::Certificate {
             host: host(),
             detail: text(),

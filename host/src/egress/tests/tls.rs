@@ -83,10 +83,8 @@ async fn a_certificate_of_an_unknown_authority_or_for_another_name_is_refused() 
         let told = fetch(&mut hooks, get(&url)).await.unwrap_err();
         assert_eq!(told, "TlsCertificateError");
         let failure = hooks.last_failure().unwrap();
-        assert!(
-            failure.to_string().contains("`request.tls.ca`"),
-            "{failure}"
-        );
+        let advice = failure.advice().unwrap_or_default();
+        assert!(advice.contains("`request.tls.ca`"), "{failure}: {advice}");
         assert!(!failure.request_sent());
     }
 }
@@ -108,7 +106,9 @@ async fn a_server_that_speaks_plain_http_is_no_tls_server() {
         "TlsProtocolError"
     );
     let failure = hooks.last_failure().unwrap();
-    assert!(failure.to_string().contains("use http://"), "{failure}");
+    assert!(failure.to_string().contains("not TLS"), "{failure}");
+    let advice = failure.advice().unwrap_or_default();
+    assert!(advice.contains("write http://"), "{advice}");
 }
 
 #[tokio::test]
@@ -118,7 +118,8 @@ async fn a_tls_server_is_no_plain_http_server() {
     let told = fetch(&mut hooks, get(&url(address))).await.unwrap_err();
     assert_eq!(told, "HttpProtocolError");
     let failure = hooks.last_failure().unwrap();
-    assert!(failure.to_string().contains("use https://"), "{failure}");
+    let advice = failure.advice().unwrap_or_default();
+    assert!(advice.contains("write https://"), "{failure}: {advice}");
 }
 
 #[tokio::test]
@@ -153,4 +154,11 @@ async fn a_server_that_never_finishes_the_handshake_is_given_up() {
         fetch(&mut hooks, get(&url)).await.unwrap_err(),
         "ConnectionTimeout"
     );
+    // It took the connection, and that is said.
+    let failure = hooks.last_failure().unwrap();
+    assert!(
+        matches!(failure, TransportError::TlsTimeout { .. }),
+        "{failure}"
+    );
+    assert!(!failure.request_sent());
 }
