@@ -21,10 +21,10 @@ pub(super) fn run(command: &AuthCommand) -> anyhow::Result<Status> {
             let provider = checked(provider)?;
             if !surplus.is_empty() {
                 return Err(Failure::usage(
-                    "nothing was stored: a key on the command line stays in the shell's history \
-                     and can be seen by others while the command runs",
+                    "nothing was stored: on the command line stands the provider, and nothing else",
                 )
-                .hint("the key is read from stdin; replace the one that was typed")
+                .hint(from_stdin("vllm"))
+                .hint(EXPOSED)
                 .into());
             }
             set(&file, &provider)
@@ -37,19 +37,54 @@ pub(super) fn run(command: &AuthCommand) -> anyhow::Result<Status> {
     }
 }
 
-/// A provider id as the contract has it: lower case, `[a-z0-9-]+`.
+const EXPOSED: &str =
+    "if it was a key, it now stands in the shell's history: replace it at the server";
+
+/// How a key is given.
+fn from_stdin(provider: &str) -> String {
+    format!(
+        "a key is read from stdin: `provider-host auth set {provider} < FILE`, or paste it when asked"
+    )
+}
+
+/// A provider id as the contract has it: lower case, `[a-z0-9-]+`. What is none
+/// is never quoted: somebody may have put the key here.
 fn checked(provider: &str) -> anyhow::Result<String> {
     let id = provider.trim().to_lowercase();
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if looks_like_a_key(provider.trim()) {
+        return Err(Failure::usage(
+            "what stands in the place of the provider looks like a key; nothing was done with it",
+        )
+        .hint(from_stdin("vllm"))
+        .hint(EXPOSED)
+        .into());
+    }
     if !id.is_empty() && id.bytes().all(fits) {
         return Ok(id);
     }
-    // Not quoted: somebody may have put the key here.
-    Err(
-        Failure::usage("the provider's id is made of letters, digits and hyphens, such as vllm")
-            .hint("the key itself is read from stdin, never from the command line")
-            .into(),
+    Err(Failure::usage(
+        "what stands in the place of the provider is no provider id: an id is made of letters, \
+         digits and hyphens, such as vllm",
     )
+    .hint(from_stdin("vllm"))
+    .into())
+}
+
+/// Longest provider id that is taken for one, in bytes. Those in use have at
+/// most 24.
+const LONGEST_ID: usize = 32;
+
+/// Whether a word is rather a key than a provider's id: by the prefixes that
+/// keys begin with, by its length, or by letters of both cases mixed with
+/// digits.
+fn looks_like_a_key(word: &str) -> bool {
+    const PREFIXES: [&str; 7] = ["sk-", "sk_", "pk-", "hf_", "nvapi-", "gsk_", "token-"];
+    let lower = word.to_ascii_lowercase();
+    let mixed = word.bytes().any(|byte| byte.is_ascii_uppercase())
+        && word.bytes().any(|byte| byte.is_ascii_lowercase())
+        && word.bytes().any(|byte| byte.is_ascii_digit());
+    PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) || word.len() > LONGEST_ID || mixed
 }
 
 fn set(file: &ProfileFile, provider: &str) -> anyhow::Result<Status> {
@@ -68,11 +103,19 @@ fn set(file: &ProfileFile, provider: &str) -> anyhow::Result<Status> {
         stdin.lock().take(LONGEST_KEY + 1).read_to_end(&mut key)?;
     }
     if key.len() as u64 > LONGEST_KEY {
-        return Err(Failure::usage("what stands on stdin is longer than any key").into());
+        return Err(Failure::usage(format!(
+            "nothing was stored: stdin holds more than {LONGEST_KEY} bytes, which is longer than any key"
+        ))
+        .hint(from_stdin(provider))
+        .into());
     }
-    let key = String::from_utf8(key)
-        .map_err(|_| Failure::usage("what stands on stdin is no text, so it is no key"))?;
-    let profile = profiles.set(provider, &key)?;
+    let key = String::from_utf8(key).map_err(|_| {
+        Failure::usage("nothing was stored: what came on stdin is no text, so it is no key")
+            .hint(from_stdin(provider))
+    })?;
+    let profile = profiles
+        .set(provider, &key)
+        .map_err(|error| Failure::usage(error.to_string()).hint(from_stdin(provider)))?;
     file.save(&profiles)?;
     writeln!(
         anstream::stdout(),
@@ -121,6 +164,7 @@ fn remove(file: &ProfileFile, provider: &str) -> anyhow::Result<Status> {
             "no key for {provider} is stored in {}",
             file.path().display()
         ))
+        .hint("`provider-host auth list` shows the keys that are")
         .into());
     }
     file.save(&profiles)?;
@@ -136,12 +180,29 @@ mod tests {
 
     #[test]
     fn a_key_in_place_of_a_provider_is_not_repeated() {
-        for id in ["vllm", " VLLM ", "my-provider2"] {
+        for id in [
+            "vllm",
+            " VLLM ",
+            "my-provider2",
+            "amazon-bedrock-mantle",
+            "sky",
+        ] {
             assert!(checked(id).is_ok(), "{id}");
         }
-        for id in ["", "  ", "sk_live_abc", "a/b", "a b"] {
+        for id in ["", "  ", "a/b", "a b"] {
             let error = checked(id).unwrap_err().to_string();
-            assert!(!error.contains("sk_live"), "{error}");
+            assert!(error.contains("no provider id"), "{error}");
+        }
+        for key in [
+            "sk_live_abc",
+            "sk-proj-abc",
+            "HF_abc",
+            "Zq81vNn3Xw72",
+            "0123456789abcdef0123456789abcdef0123",
+        ] {
+            let error = checked(key).unwrap_err().to_string();
+            assert!(error.contains("looks like a key"), "{key}: {error}");
+            assert!(!error.contains(key), "{error}");
         }
     }
 }

@@ -4,8 +4,12 @@
 use std::fmt;
 use std::io;
 
+use std::path::{Path, PathBuf};
+
 use provider_host::configuration::ConfigError;
 use provider_host::credentials::CredentialError;
+use provider_host::egress::TransportError;
+use provider_host::policy::OriginError;
 use provider_host::{Error, ErrorKind};
 
 use super::json;
@@ -84,6 +88,26 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// The configuration file that has to be changed: a context of an
+/// [`anyhow::Error`], since a path such as `models.providers.vllm` does not say
+/// which file it stands in.
+#[derive(Debug)]
+struct Under(PathBuf);
+
+impl fmt::Display for Under {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the configuration is {}", self.0.display())
+    }
+}
+
+/// Adds the configuration file to a failure that is about it.
+pub(super) fn under(file: Option<&Path>, error: anyhow::Error) -> anyhow::Error {
+    match file {
+        Some(file) if about_the_configuration(&error) => error.context(Under(file.to_owned())),
+        _ => error,
+    }
+}
+
 /// Tells a person, and says what the process ends with.
 pub(super) fn report(error: &anyhow::Error) -> Status {
     if is_broken_pipe(error) {
@@ -101,6 +125,12 @@ pub(super) fn report(error: &anyhow::Error) -> Status {
 pub(super) fn text(error: &anyhow::Error) -> String {
     if let Some(error) = error.downcast_ref::<Error>() {
         return error.message().to_owned();
+    }
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
+        return error.to_string();
+    }
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return failure.message.clone();
     }
     if error.downcast_ref::<io::Error>().is_some() {
         // Reading is told of where it is done; what is left is writing.
@@ -160,39 +190,115 @@ fn answered(error: &Error) -> bool {
 }
 
 /// What to do next, where the message does not say so itself.
-fn hints(error: &anyhow::Error) -> Vec<String> {
+pub(super) fn hints(error: &anyhow::Error) -> Vec<String> {
+    let mut hints = advice(error);
+    hints.extend(error.downcast_ref::<Under>().map(Under::to_string));
+    hints
+}
+
+/// Whether the configuration's text is what has to be changed.
+fn about_the_configuration(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<Error>() {
+        Some(error) => *error.kind() == ErrorKind::InvalidConfig,
+        None => match error.downcast_ref::<ConfigError>() {
+            // `--model` stands on the command line.
+            Some(error) => error.path().is_some_and(|path| !path.starts_with("--")),
+            None => error
+                .downcast_ref::<Failure>()
+                .is_some_and(|failure| failure.kind == "invalid-config"),
+        },
+    }
+}
+
+fn advice(error: &anyhow::Error) -> Vec<String> {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return failure.hints.clone();
     }
-    if let Some(ConfigError::Missing { .. }) = error.downcast_ref::<ConfigError>() {
-        return vec![String::from(
-            "create it, or leave it out: discovery needs only VLLM_API_KEY",
-        )];
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
+        return of_configuration(error).into_iter().collect();
     }
-    let Some(error) = error.downcast_ref::<Error>() else {
-        return Vec::new();
-    };
-    let mut hints = Vec::new();
-    match error.kind() {
-        ErrorKind::Authentication => hints.push(
-            "check the key: `provider-host doctor` says where it comes from, \
-             `provider-host auth set vllm` stores another",
+    match error.downcast_ref::<Error>() {
+        Some(error) => of_provider(error),
+        None => Vec::new(),
+    }
+}
+
+fn of_configuration(error: &ConfigError) -> Option<String> {
+    Some(match error {
+        ConfigError::Missing { named_by, .. } => format!(
+            "correct {named_by}, or leave it out: VLLM_API_KEY alone is enough to find the models \
+             of a server on this machine"
         ),
+        ConfigError::Syntax { .. } => String::from(
+            "correct the file there: JSON5 is JSON with comments, trailing commas and bare keys",
+        ),
+        ConfigError::NotAReference { path, found } if path == "--model" && !found.contains('/') => {
+            format!("if {found:?} is the model's id, write --model vllm/{found}")
+        }
+        ConfigError::NotAHeaderValue { .. } => {
+            String::from("set it again, without what came along when it was copied")
+        }
+        ConfigError::Read { .. } => String::from("check the path, and that you may read the file"),
+        _ => return None,
+    })
+}
+
+/// The cause of an error, where the library keeps one of this type: it knows
+/// what the kind alone does not say.
+fn cause<T: std::error::Error + 'static>(error: &Error) -> Option<&T> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
+const WHICH_KEY: &str = "`provider-host doctor` says which key is used";
+
+fn of_provider(error: &Error) -> Vec<String> {
+    let mut hints = Vec::new();
+    if let Some(error) = cause::<ConfigError>(error) {
+        hints.extend(of_configuration(error));
+    }
+    if cause::<OriginError>(error).is_some() {
+        hints.push(String::from(
+            "set models.providers.vllm.baseUrl to one such as http://127.0.0.1:8000/v1",
+        ));
+    }
+    match cause::<TransportError>(error) {
+        // The provider says the same in its message.
+        None | Some(TransportError::Refused { .. }) => {}
+        Some(cause) => hints.extend(cause.advice().map(String::from)),
+    }
+    let by_kind = match error.kind() {
+        ErrorKind::Authentication if error.status().is_some() => {
+            hints.push(String::from(WHICH_KEY));
+            Some("`provider-host auth set vllm` stores a key")
+        }
+        ErrorKind::Authentication => Some("`provider-host auth set vllm` stores a key"),
+        ErrorKind::Permission => {
+            hints.push(String::from(WHICH_KEY));
+            Some("use a key that may do this: `provider-host auth set vllm` stores another")
+        }
         ErrorKind::Unreachable => {
-            hints.push("`provider-host doctor` checks server and settings step by step");
+            Some("`provider-host doctor` checks the server and the settings step by step")
         }
         ErrorKind::ModelNotFound => {
-            hints.push("`provider-host models list` shows the models there are");
+            Some("`provider-host models list` shows the models there are, and why others are not")
         }
         ErrorKind::ContextOverflow => {
-            hints.push("shorten the conversation, or use a larger context")
+            Some("shorten the conversation, or use a model with a larger context")
+        }
+        ErrorKind::PluginTrapped | ErrorKind::PluginLimit => {
+            Some("this is a fault of the plugin: tell its authors, with this message")
+        }
+        ErrorKind::Timeout | ErrorKind::Interrupted
+            if error.retryable() && cause::<TransportError>(error).is_some() =>
+        {
+            None
         }
         // Not the same request: a shorter one, as the message says.
-        ErrorKind::InvalidRequest => {}
-        _ if error.retryable() => hints.push("the same request may succeed later"),
-        _ => {}
-    }
-    let mut hints: Vec<String> = hints.into_iter().map(String::from).collect();
+        ErrorKind::InvalidRequest => None,
+        _ if error.retryable() => Some("the same request may succeed later"),
+        _ => None,
+    };
+    hints.extend(by_kind.map(String::from));
     if let Some(wait) = error.retry_after() {
         hints.push(format!(
             "the server asks to wait {}",

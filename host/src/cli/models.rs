@@ -19,9 +19,11 @@ pub(super) async fn run(arguments: &Arguments, command: &ModelsCommand) -> anyho
         && asked.trim().to_lowercase() != *id
     {
         return Err(Failure::usage(format!(
-            "there is no provider {asked:?}; the loaded plugin is {id:?}"
+            "--provider is {asked:?}; this plugin is the provider {id:?}"
         ))
-        .hint("--plugin FILE.wasm loads another one")
+        .hint(format!(
+            "leave --provider out or write {id}; --plugin FILE.wasm loads another provider"
+        ))
         .into());
     }
     let catalog = opened.provider.list_models().await?;

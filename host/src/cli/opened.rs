@@ -8,7 +8,7 @@ use provider_host::credentials::{CredentialError, ProfileFile, Profiles};
 use provider_host::{Engine, EngineOptions, Plugin, Provider, Wiring};
 
 use super::arguments::Arguments;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::terminal;
 
 /// Chats at once in a process of one command, with room for the short calls
@@ -27,6 +27,13 @@ pub(super) struct Opened {
 /// have to say about the configuration goes to stderr.
 pub(super) async fn open(arguments: &Arguments) -> anyhow::Result<Opened> {
     let configuration = configuration(arguments)?;
+    let file = configuration.file().map(std::path::Path::to_owned);
+    with(configuration, arguments)
+        .await
+        .map_err(|error| failure::under(file.as_deref(), error))
+}
+
+async fn with(configuration: Configuration, arguments: &Arguments) -> anyhow::Result<Opened> {
     let profiles = profiles()?;
     let plugin = plugin(&engine()?, arguments)?;
     let wired = Wiring::new(&configuration, plugin.manifest(), &environment, &profiles)?;
@@ -86,17 +93,19 @@ pub(super) fn plugin(engine: &Engine, arguments: &Arguments) -> anyhow::Result<P
     let Some(path) = &arguments.plugin else {
         return embedded(engine);
     };
-    let bytes = read_plugin(path)?;
-    Plugin::from_bytes(engine, &bytes).map_err(|error| {
-        let why = format!("{}: {error}", path.display());
-        anyhow::Error::from(Failure::unusable_plugin(why))
-    })
+    let loaded = read_plugin(path).and_then(|bytes| {
+        Plugin::from_bytes(engine, &bytes)
+            .map_err(|error| Failure::unusable_plugin(format!("{}: {error}", path.display())))
+    });
+    Ok(loaded.map_err(|failure| {
+        failure
+            .hint("correct --plugin, or leave it out to use the plugin that this host has built in")
+    })?)
 }
 
 /// Reads a plugin file; one that can't be read is wrong usage.
-pub(super) fn read_plugin(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
-    provider_host::plugin::read(path)
-        .map_err(|error| Failure::unusable_plugin(error.to_string()).into())
+pub(super) fn read_plugin(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    provider_host::plugin::read(path).map_err(|error| Failure::unusable_plugin(error.to_string()))
 }
 
 #[cfg(feature = "embedded-plugin")]
@@ -119,30 +128,43 @@ pub(super) fn model_reference(
 ) -> anyhow::Result<ModelReference> {
     let (reference, by) = match named {
         Some(text) => (ModelReference::parse(text, "--model")?, "--model"),
-        None => (
-            configuration
-                .default_model(&environment)?
-                .primary
-                .ok_or_else(|| {
-                    Failure::configuration(
-                        "no model: neither --model nor agents.defaults.model.primary names one",
-                    )
-                    .hint("`provider-host models list` shows the models there are")
-                })?,
-            "agents.defaults.model.primary",
-        ),
+        None => {
+            let located = |error| failure::under(configuration.file(), error);
+            let choice = configuration
+                .default_model(&environment)
+                .map_err(|error| located(error.into()))?;
+            let reference = choice.primary.ok_or_else(|| {
+                let failure = Failure::configuration(
+                    "no model is named: neither --model nor agents.defaults.model.primary is set",
+                );
+                located(
+                    failure
+                        .hint(format!(
+                            "add --model {provider}/ID, or set agents.defaults.model.primary; \
+                             `provider-host models list` shows the models there are"
+                        ))
+                        .into(),
+                )
+            })?;
+            (reference, "agents.defaults.model.primary")
+        }
     };
     if reference.provider() != provider {
         let failure = Failure::configuration(format!(
-            "{by} names the provider {:?}, and the loaded plugin is {provider:?}",
+            "{by} is {:?}, a model of the provider {:?}; this plugin is the provider {provider:?}",
+            reference.to_string(),
             reference.provider()
         ));
         // `Qwen/Qwen3-8B` is a model id that looks like a reference.
         return Err(match named {
-            Some(text) => failure.hint(format!(
-                "if {text} is the model's id, write --model {provider}/{text}"
+            Some(text) => failure
+                .hint(format!(
+                    "if {text} is the model's id, write --model {provider}/{text}"
+                ))
+                .hint("--plugin FILE.wasm loads another provider"),
+            None => failure.hint(format!(
+                "name a model of this provider with --model {provider}/ID, or in the configuration"
             )),
-            None => failure.hint(format!("name a model with --model {provider}/…")),
         }
         .into());
     }
@@ -173,20 +195,17 @@ mod tests {
         let cases = [
             (Some("vllm/a/c"), &configured, Ok("vllm/a/c")),
             (None, &configured, Ok("vllm/b")),
-            (None, &none, Err("no model: ")),
-            (None, &foreign, Err("names the provider \"other\"")),
-            (
-                Some("Qwen/Qwen3-8B"),
-                &none,
-                Err("names the provider \"qwen\""),
-            ),
+            (None, &none, Err("no model is named")),
+            (None, &foreign, Err("the provider \"other\"")),
+            (Some("Qwen/Qwen3-8B"), &none, Err("the provider \"qwen\"")),
             (Some("tiny"), &none, Err("is no model reference")),
         ];
         for (named, configuration, expected) in cases {
             match (model_reference(named, configuration, "vllm"), expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found.to_string(), expected),
                 (Err(error), Err(expected)) => {
-                    assert!(format!("{error:#}").contains(expected), "{error:#}");
+                    let text = crate::cli::failure::text(&error);
+                    assert!(text.contains(expected), "{text}");
                     assert_eq!(status(&error), Status::Usage);
                 }
                 (found, expected) => panic!("{found:?}, expected {expected:?}"),

@@ -1,9 +1,11 @@
 //! Terminals: colours, and what a server must not do to one.
 //!
 //! Text of a server is untrusted. Written raw to a terminal it could move the
-//! cursor, rewrite what was printed, or set the clipboard (OSC 52). So control
-//! characters are taken out wherever the reader is a terminal; a file or a pipe
-//! gets the text as it came.
+//! cursor, rewrite what was printed, or set the clipboard (OSC 52). So an
+//! answer loses its control characters where its reader is a terminal; a file or
+//! a pipe gets it as it came. Messages are for people wherever they go, and a
+//! log is read in a terminal later: they show such characters as escapes, always,
+//! and keep to their line, so that no server can write a `hint:` of its own.
 
 use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
@@ -52,6 +54,23 @@ pub(super) fn one_line(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Text of a message: in one line, and what could drive a terminal is shown as
+/// `\u{1b}`.
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(|one| is_harmful(one) || matches!(one, '\n' | '\t')) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => out.push(' '),
+            harmful if is_harmful(harmful) => out.extend(harmful.escape_unicode()),
+            other => out.push(other),
+        }
+    }
+    Cow::Owned(out)
+}
+
 fn is_harmful(character: char) -> bool {
     match character {
         '\n' | '\t' => false,
@@ -80,11 +99,7 @@ pub(super) fn note(message: &str) {
 
 /// A stderr that can't be written to leaves nobody to tell.
 fn labelled(label: &str, style: Style, message: &str) {
-    let message = if stderr_is_terminal() {
-        harmless(message)
-    } else {
-        Cow::Borrowed(message)
-    };
+    let message = escaped(message);
     let _ = writeln!(anstream::stderr(), "{style}{label}{style:#}: {message}");
 }
 
@@ -107,5 +122,17 @@ mod tests {
             assert_eq!(harmless(text), expected, "{text:?}");
         }
         assert_eq!(one_line("a\nb\tc\u{1b}d"), "a b cd");
+    }
+
+    #[test]
+    fn a_message_shows_what_it_does_not_do_and_keeps_to_its_line() {
+        for (text, expected) in [
+            ("plain é 漢", "plain é 漢"),
+            ("\u{1b}[2Jgone", "\\u{1b}[2Jgone"),
+            ("no\nhint: run this", "no hint: run this"),
+            ("a\r\u{202e}b\u{9b}", "a\\u{d}\\u{202e}b\\u{9b}"),
+        ] {
+            assert_eq!(escaped(text), expected, "{text:?}");
+        }
     }
 }
