@@ -8,6 +8,7 @@
 mod answer;
 mod chat_json;
 mod doctor;
+mod gallery;
 mod interrupt;
 mod keys;
 mod mock_server;

@@ -3,6 +3,7 @@
 use provider_host::mock::{Model, Options};
 use serde_json::{Value, json};
 
+use super::gallery::canned::{self, Canned};
 use super::process::{Home, KEY, Outcome, WRONG_KEY};
 use super::server::Server;
 
@@ -27,20 +28,36 @@ fn lines(outcome: &Outcome) -> Vec<(String, String, String)> {
         .collect()
 }
 
-/// Holds one line, which is the last, against what it must say.
+/// Holds the line of one check against what it must say: the only one that
+/// failed, or the last of all.
 #[track_caller]
 fn ends_with(outcome: &Outcome, word: &str, check: &str, says: &[&str]) {
     let lines = lines(outcome);
-    let (found, at, text) = lines.last().expect("a line");
+    let mut made = lines.iter().filter(|(word, ..)| word != "skipped");
+    let (found, at, text) = match word {
+        "failed" => made.clone().find(|(word, ..)| word == "failed"),
+        _ => made.clone().rfind(|(_, at, _)| at == check),
+    }
+    .expect("a line");
     assert_eq!((found.as_str(), at.as_str()), (word, check), "{outcome:#?}");
     for words in says {
         assert!(text.contains(words), "no {words:?} in {text:?}");
     }
-    let others = &lines[..lines.len() - 1];
     assert!(
-        others.iter().all(|(word, ..)| word != "fail"),
+        made.all(|(word, at, _)| word != "failed" || at == check),
         "{outcome:#?}"
     );
+}
+
+/// The text of one check's line, which has this word.
+#[track_caller]
+fn line(outcome: &Outcome, word: &str, check: &str) -> String {
+    let found = lines(outcome)
+        .into_iter()
+        .find(|(found, at, _)| found == word && at == check);
+    found
+        .unwrap_or_else(|| panic!("no {word} {check}: {outcome:#?}"))
+        .2
 }
 
 fn with_key(server: &Server, key: &str) -> Value {
@@ -55,7 +72,11 @@ fn all_is_well() {
     let home = Home::configured(&with_key(&server, KEY));
     let outcome = home.run(&["doctor"]).exits(0);
     let lines = lines(&outcome);
-    assert!(lines.iter().all(|(word, ..)| word == "ok"), "{outcome:#?}");
+    let well = |word: &str, check: &str| word == "ok" || (word == "skipped" && check == "version");
+    assert!(
+        lines.iter().all(|(word, check, _)| well(word, check)),
+        "{outcome:#?}"
+    );
     let checks: Vec<&str> = lines.iter().map(|(_, check, _)| check.as_str()).collect();
     assert_eq!(
         checks,
@@ -65,9 +86,15 @@ fn all_is_well() {
             "settings",
             "key",
             "base URL",
+            "proxy",
+            "connection",
+            "version",
             "server",
             "model",
-            "one token"
+            "one token",
+            "reasoning",
+            "time limits",
+            "tools"
         ]
     );
     for (check, words) in [
@@ -88,25 +115,29 @@ fn all_is_well() {
 }
 
 #[test]
-fn without_a_configuration_the_provider_is_off_and_a_key_turns_it_on() {
-    // The default server is not ours to know; only what comes before it is.
-    let outcome = Home::new().run(&["doctor"]);
-    let key = lines(&outcome)
-        .into_iter()
-        .find(|(_, check, _)| check == "key");
-    let (word, _, text) = key.expect("the key's line");
-    assert_eq!(word, "warn", "{outcome:#?}");
-    assert!(
-        text.contains("VLLM_API_KEY") && text.contains("auth set vllm"),
-        "{text}"
+fn without_a_configuration_and_a_key_the_first_step_is_told_and_nothing_is_sent() {
+    let outcome = Home::new().run(&["doctor"]).exits(2);
+    ends_with(
+        &outcome,
+        "failed",
+        "key",
+        &["VLLM_API_KEY", "auth set vllm", "http://127.0.0.1:8000/v1"],
     );
+    for check in ["connection", "server", "one token", "tools"] {
+        assert!(line(&outcome, "skipped", check).contains("key"));
+    }
 }
 
 #[test]
 fn a_key_that_is_missing_or_wrong_is_told_with_what_to_do() {
     let server = Server::guarded(KEY);
     let outcome = server.home().run(&["doctor"]).exits(1);
-    ends_with(&outcome, "fail", "server", &["401", "--api-key"]);
+    ends_with(
+        &outcome,
+        "failed",
+        "server",
+        &["401", "--api-key", "none is set"],
+    );
     let (word, ..) = lines(&outcome)
         .into_iter()
         .find(|(_, at, _)| at == "key")
@@ -116,19 +147,28 @@ fn a_key_that_is_missing_or_wrong_is_told_with_what_to_do() {
 
     let home = Home::configured(&with_key(&server, WRONG_KEY));
     let outcome = home.run(&["doctor"]).exits(1);
-    ends_with(&outcome, "fail", "server", &["401", "--api-key"]);
+    ends_with(
+        &outcome,
+        "failed",
+        "server",
+        &[
+            "401",
+            "does not know the key",
+            "apiKey in the configuration",
+        ],
+    );
 }
 
 #[test]
 fn a_server_that_is_down_is_told_with_what_to_do() {
     let server = Server::with_faults(&["refuse"]);
     let outcome = server.home().run(&["doctor"]).exits(1);
-    let url = server.base_url();
+    let address = server.address().to_string();
     ends_with(
         &outcome,
-        "fail",
-        "server",
-        &["connection refused", &url, "connection refused"],
+        "failed",
+        "connection",
+        &["refused the connection", &address, "start the server"],
     );
 }
 
@@ -140,7 +180,8 @@ fn a_base_url_without_its_v1_is_told_with_what_to_do() {
     let base = base.strip_suffix("/v1").expect("a path");
     configuration["models"]["providers"]["vllm"]["baseUrl"] = base.into();
     let outcome = Home::configured(&configuration).run(&["doctor"]).exits(1);
-    ends_with(&outcome, "fail", "server", &["404", "/v1"]);
+    let there = format!("there is an API at {}", server.base_url());
+    ends_with(&outcome, "failed", "server", &["404", &there]);
 }
 
 #[test]
@@ -152,11 +193,13 @@ fn a_base_url_that_is_none_is_told_with_what_to_do() {
         "http://user:pass@h/v1",
     ] {
         let home = Home::configured(&json!({"models": {"providers": {"vllm": {"baseUrl": url}}}}));
-        let outcome = home.run(&["doctor"]).exits(1);
-        let lines = lines(&outcome);
-        let (word, _, text) = lines.last().expect("a line");
-        assert_eq!(word, "fail", "{url}: {outcome:#?}");
-        assert!(text.contains("URL"), "{url}: {text}");
+        let outcome = home.run(&["doctor"]).exits(2);
+        ends_with(
+            &outcome,
+            "failed",
+            "base URL",
+            &["models.providers.vllm.baseUrl"],
+        );
     }
 }
 
@@ -170,11 +213,11 @@ fn a_model_that_is_not_served_is_told_with_those_that_are() {
     let outcome = home.run(&["doctor"]).exits(1);
     ends_with(
         &outcome,
-        "fail",
+        "failed",
         "model",
         &[
-            "does not serve tinny",
-            "tiny",
+            "tinny",
+            "serves only tiny,",
             "small",
             "agents.defaults.model.primary",
         ],
@@ -192,7 +235,7 @@ fn no_default_model_is_a_warning_and_another_is_tried() {
         .iter()
         .find(|(_, at, _)| at == "model")
         .expect("a line");
-    assert_eq!(word, "warn", "{outcome:#?}");
+    assert_eq!(word, "warning", "{outcome:#?}");
     assert!(
         text.contains("agents.defaults.model.primary") && text.contains("vllm/tiny"),
         "{text}"
@@ -212,7 +255,7 @@ fn a_server_that_lists_and_does_not_answer_fails_the_last_check() {
         let (status, word) = if words.is_empty() {
             (0, "ok")
         } else {
-            (1, "fail")
+            (1, "failed")
         };
         let outcome = server.home().run(&["doctor"]).exits(status);
         ends_with(&outcome, word, "one token", &[words]);
@@ -223,28 +266,28 @@ fn a_server_that_lists_and_does_not_answer_fails_the_last_check() {
 fn what_is_wrong_on_disk_is_found_first() {
     let home = Home::new();
     let bad = home.write("bad.json", "{\n ]");
-    let outcome = home.run(&["doctor", "--config", &bad]).exits(1);
-    ends_with(&outcome, "fail", "configuration", &["bad.json:2:"]);
-    let outcome = home.run(&["doctor", "--config", "gone.json"]).exits(1);
-    ends_with(&outcome, "fail", "configuration", &["gone.json"]);
+    let outcome = home.run(&["doctor", "--config", &bad]).exits(2);
+    ends_with(&outcome, "failed", "configuration", &["bad.json:2:"]);
+    let outcome = home.run(&["doctor", "--config", "gone.json"]).exits(2);
+    ends_with(&outcome, "failed", "configuration", &["gone.json"]);
 
-    let outcome = home.run(&["doctor", "--plugin", &bad]).exits(1);
-    ends_with(&outcome, "fail", "plugin", &["not WebAssembly"]);
+    let outcome = home.run(&["doctor", "--plugin", &bad]).exits(2);
+    ends_with(&outcome, "failed", "plugin", &["not WebAssembly"]);
 
     home.configure(&json!({"models": {"providers": {"vllm": {"apiKey": "${NO_SUCH_KEY}"}}}}));
-    let outcome = home.run(&["doctor"]).exits(1);
+    let outcome = home.run(&["doctor"]).exits(2);
     ends_with(
         &outcome,
-        "fail",
+        "failed",
         "settings",
         &["NO_SUCH_KEY", "models.providers.vllm.apiKey"],
     );
 
     home.configure(&json!({"models": {"providers": {"vllm": {"models": [{"name": "x"}]}}}}));
-    let outcome = home.run(&["doctor"]).exits(1);
+    let outcome = home.run(&["doctor"]).exits(2);
     ends_with(
         &outcome,
-        "fail",
+        "failed",
         "settings",
         &["models.providers.vllm.models[0].id"],
     );
@@ -257,9 +300,125 @@ fn a_setting_that_is_misspelt_is_a_warning() {
     configuration["models"]["providers"]["vllm"]["timeoutSecond"] = json!(5);
     let outcome = Home::configured(&configuration).run(&["doctor"]).exits(0);
     let found = lines(&outcome).into_iter().any(|(word, check, text)| {
-        (word.as_str(), check.as_str()) == ("warn", "settings")
+        (word.as_str(), check.as_str()) == ("warning", "settings")
             && text.contains("timeoutSecond")
             && text.contains("timeoutSeconds")
     });
     assert!(found, "{outcome:#?}");
+}
+
+/// A server of `tiny` that differs in one respect.
+fn differing(change: impl FnOnce(&mut Options)) -> Server {
+    let mut options = Options {
+        models: vec![Model::new("tiny", 4_096)],
+        ..Options::default()
+    };
+    change(&mut options);
+    Server::start(options)
+}
+
+#[test]
+fn the_other_scheme_is_tried_and_named() {
+    let server = Server::tiny();
+    let mut configuration = server.configuration();
+    let url = server.base_url();
+    configuration["models"]["providers"]["vllm"]["baseUrl"] = url.replace("http", "https").into();
+    let outcome = Home::configured(&configuration).run(&["doctor"]).exits(1);
+    let there = format!("a server answers at {url}");
+    ends_with(&outcome, "failed", "connection", &["TLS", &there]);
+}
+
+#[test]
+fn limits_that_the_server_does_not_have_are_told_with_their_places() {
+    let server = Server::tiny();
+    let models = json!([{"id": "tiny", "contextWindow": 32_768, "maxTokens": 8_192}]);
+    let home = Home::configured(&server.declaring(&models));
+    let outcome = home.run(&["doctor"]);
+    let (window, tokens): (Vec<_>, Vec<_>) = lines(&outcome)
+        .into_iter()
+        .filter(|(word, check, _)| word == "warning" && check == "model")
+        .map(|(.., text)| text)
+        .partition(|text| text.contains("contextWindow"));
+    assert!(
+        window[0].contains("models.providers.vllm.models[0].contextWindow is 32,768")
+            && window[0].contains("4,096"),
+        "{outcome:#?}"
+    );
+    assert!(
+        tokens[0].contains("models.providers.vllm.models[0].maxTokens is 8,192"),
+        "{outcome:#?}"
+    );
+}
+
+#[test]
+fn a_server_without_a_tool_parser_is_told_with_its_flags_and_chats_work() {
+    let server = differing(|options| options.tool_parser = false);
+    let outcome = server.home().run(&["doctor"]).exits(0);
+    let text = line(&outcome, "warning", "tools");
+    assert!(
+        text.contains("--enable-auto-tool-choice --tool-call-parser"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_answer_that_comes_wholly_as_reasoning_is_told() {
+    let server = differing(|options| options.closes_thinking = false);
+    let outcome = server.home().run(&["doctor"]).exits(0);
+    let text = line(&outcome, "warning", "reasoning");
+    assert!(text.contains("--reasoning-parser"), "{text}");
+}
+
+#[test]
+fn a_time_out_that_is_too_short_is_told_with_what_would_do() {
+    let server = Server::tiny();
+    for (seconds, word) in [(5, "warning"), (600, "ok")] {
+        let mut configuration = server.configuration();
+        configuration["models"]["providers"]["vllm"]["timeoutSeconds"] = seconds.into();
+        let outcome = Home::configured(&configuration).run(&["doctor"]).exits(0);
+        let text = line(&outcome, word, "time limits");
+        assert!(
+            text.contains(&format!(
+                "models.providers.vllm.timeoutSeconds is {seconds} s"
+            )),
+            "{text}"
+        );
+    }
+    let outcome = server.home().run(&["doctor"]).exits(0);
+    let text = line(&outcome, "ok", "time limits");
+    assert!(text.contains("300 s to the first token"), "{text}");
+}
+
+#[test]
+fn proxy_variables_are_told_by_name_and_never_by_value() {
+    let server = Server::tiny();
+    let command = server.home();
+    let outcome = command
+        .command(&["doctor"])
+        .env("HTTPS_PROXY", "http://me:pass@proxy:3128")
+        .run()
+        .exits(0);
+    assert!(line(&outcome, "ok", "proxy").contains("HTTPS_PROXY is set and not used"));
+    assert!(!outcome.stdout.contains("3128"), "{outcome:#?}");
+
+    let far = json!({"models": {"providers": {"vllm": {"baseUrl": "http://nowhere.invalid/v1"}}}});
+    let outcome = Home::configured(&far)
+        .command(&["doctor"])
+        .env("ALL_PROXY", "socks5://me:pass@proxy")
+        .run()
+        .exits(1);
+    let text = line(&outcome, "warning", "proxy");
+    assert!(
+        text.contains("ALL_PROXY") && text.contains("ssh -L"),
+        "{text}"
+    );
+    assert!(!outcome.stdout.contains("pass@"), "{outcome:#?}");
+}
+
+#[test]
+fn a_server_that_serves_no_model_fails() {
+    let server = Canned::raw(canned::json(r#"{"object":"list","data":[]}"#));
+    let configuration = json!({"models": {"providers": {"vllm": {"baseUrl": server.url("http")}}}});
+    let outcome = Home::configured(&configuration).run(&["doctor"]).exits(1);
+    ends_with(&outcome, "failed", "server", &["serves no model"]);
 }
