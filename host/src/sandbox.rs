@@ -331,9 +331,11 @@ impl Sandbox {
         };
         self.begin_call();
         let result = match indices.load(&mut self.store, &self.instance) {
-            Ok(world) => CountsTokens::llm_provider_token_counter(&world)
-                .call_count_tokens(&mut self.store, settings, model, request)
-                .await,
+            Ok(world) => {
+                CountsTokens::llm_provider_token_counter(&world)
+                    .call_count_tokens(&mut self.store, settings, model, request)
+                    .await
+            }
             Err(error) => Err(error),
         };
         self.outcome(result, "count-tokens").map(Some)
@@ -350,9 +352,11 @@ impl Sandbox {
         };
         self.begin_call();
         let result = match indices.load(&mut self.store, &self.instance) {
-            Ok(world) => TellsHealth::llm_provider_health(&world)
-                .call_check_health(&mut self.store, settings)
-                .await,
+            Ok(world) => {
+                TellsHealth::llm_provider_health(&world)
+                    .call_check_health(&mut self.store, settings)
+                    .await
+            }
             Err(error) => Err(error),
         };
         self.outcome(result, "check-health").map(Some)

@@ -122,7 +122,7 @@ async fn a_call_without_an_id_gets_one_of_its_own() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn arguments_are_passed_on_as_they_come_and_none_are_an_empty_object() {
     let start = json!([{"index": 0, "id": "a", "function": {"name": "f"}}]);
-    let (calls, events) = heard(&[start.clone()]).await;
+    let (calls, events) = heard(std::slice::from_ref(&start)).await;
     assert_eq!(calls, [ended(0, "a", "f", "{}")]);
     assert_eq!(pieces(&events, 0), "");
 
