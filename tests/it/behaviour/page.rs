@@ -162,7 +162,7 @@ fn page() -> String {
 }
 
 /// Every heading of the page is one of a section's own or below one.
-pub(super) const SECTIONS: [&str; 7] = [
+pub(super) const SECTIONS: [&str; 10] = [
     "Identity",
     "Configuration",
     "Discovery",
@@ -170,6 +170,9 @@ pub(super) const SECTIONS: [&str; 7] = [
     "Response",
     "Usage",
     "Errors",
+    "Context that fits",
+    "Trying again",
+    "The server",
 ];
 
 /// What is wrong with the page.
