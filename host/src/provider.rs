@@ -172,6 +172,12 @@ impl Provider {
     /// Sends a request and returns its answer as it comes. Does not wait for
     /// the server: whatever it says comes from the [`Chat`].
     ///
+    /// This is one exchange. Nothing is tried again, and the limit of the answer
+    /// goes out as it is: a vLLM before 0.31 refuses one that prompt and context
+    /// leave no room for, as the default limit of a model with a context of
+    /// 8,192 tokens or less always is. A [`Route`](crate::route::Route) fits
+    /// limits, tries again and falls back.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidRequest`] or [`ErrorKind::InvalidConfig`] if no
