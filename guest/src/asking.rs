@@ -57,6 +57,7 @@ impl Asking {
                 url: root.display(resource),
                 model: None,
                 base_has_v1: base.has_v1(),
+                has_key: config.sends_key(),
             },
             timeout_ms: config.timeout_ms().unwrap_or(TIMEOUT_MS),
         }

@@ -124,7 +124,7 @@ pub fn from_answer(
         return Err(error::from_response(&context, status, headers, body));
     }
     if body.len() > DISCOVERY_BODY_LIMIT {
-        let what = "more than 16777216 bytes, which is no list of models";
+        let what = "more than 16 MiB, which is no list of models";
         return Err(error::no_answer(&context, status, headers, &[], what));
     }
     let (mut models, skipped) = rows::models(&text::lossy(body))
@@ -193,6 +193,7 @@ fn context(config: &Config) -> Context {
         url: config.base_url().display(RESOURCE),
         model: None,
         base_has_v1: config.base_url().has_v1(),
+        has_key: config.sends_key(),
     }
 }
 

@@ -191,6 +191,14 @@ impl Config {
         self.api_key.is_some()
     }
 
+    /// Whether requests carry a key, or what the user put in its place.
+    pub(crate) fn sends_key(&self) -> bool {
+        self.request_auth.is_some()
+            || self.api_key.is_some() && !self.auth_none
+            || self.headers.has("authorization")
+            || self.request_headers.has("authorization")
+    }
+
     /// Whether the user asked for discovery beside an explicit entry.
     pub fn discover(&self) -> bool {
         self.discover

@@ -383,7 +383,8 @@ fn protocol(context: &Context, status: u16, what: &str) -> Error {
 
 fn quoting(context: &Context, status: u16, what: &str, bytes: &[u8]) -> Error {
     let quoted = quote::quote_bytes(bytes, quote::MAX_SNIPPET);
-    protocol(context, status, &text::concat(&[what, "\"", &quoted, "\""]))
+    let ask = "\"; check the base URL, and any proxy before the server";
+    protocol(context, status, &text::concat(&[what, "\"", &quoted, ask]))
 }
 
 fn not_json(context: &Context, status: u16, bytes: &[u8]) -> Error {

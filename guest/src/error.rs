@@ -37,6 +37,8 @@ pub struct Context {
     pub model: Option<String>,
     /// The base URL's path ends in a `/v1` segment.
     pub base_has_v1: bool,
+    /// The request carries a key, or what stands in its place.
+    pub has_key: bool,
 }
 
 impl Context {
@@ -61,6 +63,10 @@ pub fn from_response(
     };
     let mut number = String::new();
     push_integer(&mut number, u64::from(status));
+    if words.message.starts_with(number.as_str()) {
+        // A proxy's page: `502 Bad Gateway`.
+        number.clear();
+    }
     error.message = say(context, &number, &words.message, &error.message);
     error.status = Some(status);
     error.code = words.code;
@@ -226,7 +232,14 @@ fn judge(context: &Context, status: u16, words: &Words) -> Error {
         401 => plain(
             ErrorKind::Authentication,
             false,
-            "the server wants a key that it knows; set VLLM_API_KEY or models.providers.vllm.apiKey to one of its --api-key values",
+            match context.has_key {
+                true => {
+                    "the server does not know the key that was sent; set VLLM_API_KEY or models.providers.vllm.apiKey to one of its --api-key values"
+                }
+                false => {
+                    "the server wants a key, and none was sent; set VLLM_API_KEY or models.providers.vllm.apiKey to one of its --api-key values"
+                }
+            },
         ),
         403 => plain(
             ErrorKind::Permission,
@@ -240,7 +253,12 @@ fn judge(context: &Context, status: u16, words: &Words) -> Error {
             "the server waited too long for the request",
         ),
         425 | 429 => plain(ErrorKind::RateLimited, true, "wait, then try again"),
-        502 | 503 | 504 | 529 => plain(
+        502 | 504 => plain(
+            ErrorKind::Overloaded,
+            true,
+            "a proxy answered, whose server did not; check that the server runs",
+        ),
+        503 | 529 => plain(
             ErrorKind::Overloaded,
             true,
             "the server has no room just now; wait, then try again",

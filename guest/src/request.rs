@@ -71,6 +71,7 @@ pub fn prepare(settings: &Settings, model: &Model, request: &ChatRequest) -> Res
                 url: base.display(RESOURCE),
                 model: Some(model.id.clone()),
                 base_has_v1: base.has_v1(),
+                has_key: config.sends_key(),
             },
             cost: Some(model.cost),
             reasoning: model.reasoning,

@@ -429,11 +429,32 @@ impl Sandbox {
         let detail = cause.detail().filter(|detail| !detail.is_empty());
         error
             .map_message(|message| match detail {
-                Some(detail) if !message.contains(&detail) => format!("{message} ({detail})"),
+                Some(detail) if !message.contains(&detail) => with_detail(&message, &detail),
                 _ => message,
             })
             .map_texts(redact)
             .caused_by(cause)
+    }
+}
+
+/// A message and what the transport knows beside it: behind what happened, and
+/// before what to do about it, which stands in parentheses at the end.
+fn with_detail(message: &str, detail: &str) -> String {
+    let mut open = 0_u32;
+    let advice = message.char_indices().rev().find_map(|(at, one)| {
+        match one {
+            ')' => open += 1,
+            '(' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        (open == 0).then_some(at)
+    });
+    match advice.filter(|_| message.ends_with(')')) {
+        Some(at) => {
+            let (happened, advice) = message.split_at(at);
+            format!("{}: {detail} {advice}", happened.trim_end())
+        }
+        None => format!("{message} ({detail})"),
     }
 }
 
@@ -493,6 +514,23 @@ impl std::fmt::Display for Root<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_transport_knows_stands_before_what_to_do() {
+        for (message, told) in [
+            (
+                "GET u: refused (check (it))",
+                "GET u: refused: why (check (it))",
+            ),
+            ("GET u: refused", "GET u: refused (why)"),
+            ("GET u (a): refused", "GET u (a): refused (why)"),
+            ("unbalanced)", "unbalanced) (why)"),
+            ("(all)", ": why (all)"),
+            ("", " (why)"),
+        ] {
+            assert_eq!(with_detail(message, "why"), told);
+        }
+    }
 
     #[test]
     fn a_plugin_is_given_http_io_and_a_clock_of_wasi_0_2_and_nothing_else() {

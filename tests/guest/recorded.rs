@@ -18,6 +18,7 @@ fn decoder() -> Decoder {
             url: "http://127.0.0.1:8000/v1/chat/completions".into(),
             model: Some("tiny".into()),
             base_has_v1: true,
+            has_key: true,
         },
         cost: Some(Cost::default()),
         reasoning: false,

@@ -29,7 +29,8 @@ pub fn find(
     let catalog = match catalog {
         Ok(catalog) => catalog,
         Err(mut error) => {
-            error.message = unknown(id, &error.message);
+            // Whether there is such a model is not known.
+            error.message = text::concat(&["cannot look up vllm/", id, ": ", &error.message]);
             return Err(error);
         }
     };

@@ -11,6 +11,7 @@ pub(super) fn context() -> Context {
         url: "http://127.0.0.1:8000/v1/chat/completions".to_owned(),
         model: Some("tiny".to_owned()),
         base_has_v1: true,
+        has_key: true,
     }
 }
 

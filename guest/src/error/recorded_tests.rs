@@ -152,6 +152,7 @@ fn every_recorded_refusal_is_told_apart_by_the_servers_own_numbers() {
             url: "http://127.0.0.1:8000/v1/chat/completions".to_owned(),
             model: Some("tiny".to_owned()),
             base_has_v1: true,
+            has_key: true,
         };
         let error = from_response(&context, 400, &[], body);
         let found = (error.kind, error.limit, error.requested, error.retryable);
@@ -205,6 +206,7 @@ fn an_answer_asked_for_as_many_tokens_fewer_as_were_too_many_fits() {
             url: String::new(),
             model: None,
             base_has_v1: true,
+            has_key: true,
         };
         let error = from_response(&context, 400, &[], body.as_bytes());
         assert_eq!(error.kind, InvalidRequest, "{message}");

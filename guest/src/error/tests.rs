@@ -6,6 +6,7 @@ fn context() -> Context {
         url: "http://127.0.0.1:8000/v1/chat/completions?token=secret".to_owned(),
         model: Some("tiny".to_owned()),
         base_has_v1: true,
+        has_key: true,
     }
 }
 
@@ -101,11 +102,34 @@ fn every_status_has_its_kind_and_its_word_on_retries() {
 fn a_message_says_what_was_tried_what_came_and_what_to_do() {
     assert_eq!(
         answered(401, r#"{"error":"Unauthorized"}"#).message,
-        "POST http://127.0.0.1:8000/v1/chat/completions: 401: Unauthorized (the server wants a key that it knows; set VLLM_API_KEY or models.providers.vllm.apiKey to one of its --api-key values)"
+        "POST http://127.0.0.1:8000/v1/chat/completions: 401: Unauthorized (the server does not know the key that was sent; set VLLM_API_KEY or models.providers.vllm.apiKey to one of its --api-key values)"
     );
     assert_eq!(
         answered(403, "").message,
         "POST http://127.0.0.1:8000/v1/chat/completions: 403: the server does not allow this, or not with this key"
+    );
+    let context = Context {
+        has_key: false,
+        ..context()
+    };
+    let error = from_response(&context, 401, &[], br#"{"error":"Unauthorized"}"#);
+    assert!(
+        error.message.contains("wants a key, and none was sent"),
+        "{}",
+        error.message
+    );
+}
+
+#[test]
+fn a_proxy_is_told_from_its_server() {
+    let page = "<html><head><title>502 Bad Gateway</title></head></html>";
+    assert_eq!(
+        answered(502, page).message,
+        "POST http://127.0.0.1:8000/v1/chat/completions: 502 Bad Gateway (a proxy answered, whose server did not; check that the server runs)"
+    );
+    assert_eq!(
+        answered(504, "upstream timed out").message,
+        "POST http://127.0.0.1:8000/v1/chat/completions: 504: upstream timed out (a proxy answered, whose server did not; check that the server runs)"
     );
 }
 
@@ -128,6 +152,7 @@ fn a_wrong_path_is_told_that_v1_is_missing_only_where_it_is() {
     let body = br#"{"detail":"Not Found"}"#;
     let bare = Context {
         base_has_v1: false,
+        has_key: true,
         ..context()
     };
     assert!(

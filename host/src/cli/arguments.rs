@@ -142,7 +142,8 @@ pub(super) struct ChatOptions {
     #[arg(long, value_name = "JSON")]
     pub(super) extra: Option<String>,
 
-    /// How often a request that may succeed later is sent again; 0: never
+    /// How often a request that may succeed later is sent again; 0: never,
+    /// and neither is one with a limit that fits
     #[arg(long, value_name = "N", default_value_t = RetryPolicy::MAX_RETRIES)]
     pub(super) max_retries: u32,
 

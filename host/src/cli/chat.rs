@@ -180,10 +180,20 @@ async fn converse(
     let route = route(options, &opened)?;
     let answer = so_far.insert(sink.answer());
     let mut chat = route.chat(request.clone());
+    let mut images = has_images(request);
     loop {
         let batch = chat.next_batch(BATCH).await?;
         if batch.is_empty() {
             break;
+        }
+        if let Some(model) = chat.model().filter(|_| std::mem::take(&mut images))
+            && !model.input.contains(&types::Modality::Image)
+        {
+            terminal::warning(&format!(
+                "{:?} takes no images, so that each was replaced by a line that says so; if it \
+                 does, set input: [\"text\", \"image\"] for it in models.providers.vllm.models",
+                model.id
+            ));
         }
         let mut events = Vec::with_capacity(batch.len());
         for step in batch {
@@ -208,6 +218,19 @@ async fn converse(
         )
         .into()),
     }
+}
+
+/// Whether a request has images, the user's or those of tools.
+fn has_images(request: &types::ChatRequest) -> bool {
+    request.messages.iter().any(|message| {
+        let parts = match message {
+            types::Message::User(parts) => parts,
+            types::Message::Tool(result) => &result.content,
+            _ => return false,
+        };
+        let image = |part: &types::ContentPart| matches!(part, types::ContentPart::Image(_));
+        parts.iter().any(image)
+    })
 }
 
 /// The model that the command line or the configuration names, and the

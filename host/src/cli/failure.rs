@@ -293,6 +293,13 @@ fn of_provider(error: &Error) -> Vec<String> {
         {
             None
         }
+        ErrorKind::InvalidRequest if error.message().contains("--tool-call-parser") => Some(
+            "start the server with --enable-auto-tool-choice --tool-call-parser NAME, where NAME \
+             fits the model (hermes for Qwen), or offer no tools",
+        ),
+        ErrorKind::InvalidRequest if error.message().contains("not a multimodal model") => {
+            Some("declare the model with `input: [\"text\"]`, or leave the image out")
+        }
         // Not the same request: a shorter one, as the message says.
         ErrorKind::InvalidRequest => None,
         _ if error.retryable() => Some("the same request may succeed later"),

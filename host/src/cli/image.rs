@@ -12,8 +12,10 @@ const LARGEST: u64 = 32 << 20;
 /// Reads an image file.
 pub(super) fn read(path: &Path) -> anyhow::Result<types::Image> {
     use std::io::Read as _;
-    let failed =
-        |error: std::io::Error| Failure::usage(format!("cannot read {}: {error}", path.display()));
+    let failed = |error: std::io::Error| {
+        Failure::usage(format!("cannot read {}: {error}", path.display()))
+            .hint("check the path, and that you may read the file")
+    };
     let mut data = Vec::new();
     std::fs::File::open(path)
         .map_err(failed)?
@@ -25,6 +27,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<types::Image> {
             "{} is larger than 32 MiB, which no server takes",
             path.display()
         ))
+        .hint("make it smaller: a few million pixels are all that a model looks at")
         .into());
     }
     let Some(media_type) = media_type(&data) else {
@@ -32,6 +35,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<types::Image> {
             "{} is not a PNG, JPEG, GIF or WebP image",
             path.display()
         ))
+        .hint("its first bytes count, not its name: convert it to one of these")
         .into());
     };
     Ok(types::Image {

@@ -232,11 +232,11 @@ impl TransportError {
             | Self::ConnectTimeout { after, .. }
             | Self::FirstByteTimeout { after }
             | Self::IdleTimeout { after }
-            | Self::TotalTimeout { after } => format!("after {after:?}"),
+            | Self::TotalTimeout { after } => format!("given up after {after:?}"),
             Self::TlsTimeout { .. } => {
                 "the connection stood; the TLS handshake was not answered".to_owned()
             }
-            Self::HeadersTooLarge { limit } => format!("more than {limit} bytes"),
+            Self::HeadersTooLarge { limit } => format!("more than {} KiB", limit >> 10),
             Self::ContentCoding(coding) => coding.clone(),
             Self::Unreachable { detail, .. }
             | Self::Certificate { detail, .. }

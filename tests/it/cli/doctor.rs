@@ -136,7 +136,7 @@ fn a_key_that_is_missing_or_wrong_is_told_with_what_to_do() {
         &outcome,
         "failed",
         "server",
-        &["401", "--api-key", "none is set"],
+        &["401", "--api-key", "none was sent"],
     );
     let (word, ..) = lines(&outcome)
         .into_iter()

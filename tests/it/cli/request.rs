@@ -135,6 +135,20 @@ fn an_image_goes_to_a_model_that_sees_and_is_left_out_for_another() {
             "{model}"
         );
     }
+    // Who sends an image wants to know that it was not seen.
+    for (input, told) in [(json!(["text"]), true), (json!(["text", "image"]), false)] {
+        let declared = json!([{"id": "tiny", "input": input}]);
+        let outcome = Home::configured(&server.declaring(&declared)).run(&[
+            "chat",
+            "--model",
+            "vllm/tiny",
+            "--image",
+            &image,
+            "What is it?",
+        ]);
+        let says = outcome.stderr.contains("\"tiny\" takes no images");
+        assert_eq!(says, told, "{}", outcome.stderr);
+    }
     let none = home.write("image.png", "no image");
     home.run(&["chat", "--image", &none, "What is it?"])
         .exits(2)

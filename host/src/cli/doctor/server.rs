@@ -116,13 +116,13 @@ fn key_refused(setup: &Setup, said: &str) -> String {
     let source = &setup.wired.resolved.key_source;
     let how = match source {
         KeySource::None => {
-            return format!("the server wants a key, and none is set: {said}; or {stored}");
+            return format!("{said}; or {stored}");
         }
         KeySource::Environment(name) => format!("give {name} another value"),
         KeySource::Configuration => format!("change {}", setup.path("apiKey")),
         _ => stored,
     };
-    format!("the server does not know the key that is used ({source}): {said}; {how}")
+    format!("{said}; the key that is used is {source}: {how}")
 }
 
 /// Another path of the same server that has an API.

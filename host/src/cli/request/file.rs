@@ -180,7 +180,15 @@ fn part(
             let data = fields.required("data", data)?;
             let data = base64::engine::general_purpose::STANDARD
                 .decode(data.trim())
-                .map_err(|error| format!("{} is not base64: {error}", fields.at("data")))?;
+                .map_err(|error| {
+                    let error = error.to_string();
+                    let error = error.trim_end_matches('.');
+                    format!(
+                        "{} is not base64 ({error}); allowed is the image's bytes in base64, with \
+                         padding and without line breaks",
+                        fields.at("data")
+                    )
+                })?;
             types::ContentPart::Image(types::Image {
                 media_type: fields.required("media_type", media_type)?,
                 data,

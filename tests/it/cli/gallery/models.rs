@@ -47,6 +47,26 @@ pub(super) fn cases() -> Vec<Case> {
                 Scene::configured(&configuration, &["models", "list"]).with(server)
             },
         ),
+        Case::new(
+            "An image for a model that takes none (the chat goes on without it)",
+            || {
+                let server = Server::tiny();
+                let configuration = server.declaring(&json!([{"id": "tiny"}]));
+                Scene::configured(
+                    &configuration,
+                    &[
+                        "chat",
+                        "--model",
+                        "vllm/tiny",
+                        "--image",
+                        "photo.png",
+                        "What is this?",
+                    ],
+                )
+                .file("photo.png", b"\x89PNG\r\n\x1a\n")
+                .with(server)
+            },
+        ),
         Case::new("A model while the provider is off", || {
             Scene::new(Home::new(), &chat("vllm/tiny"))
         }),

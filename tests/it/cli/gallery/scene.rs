@@ -162,7 +162,10 @@ impl Scene {
             title,
             given: self.given.as_deref().map(clean),
             command: clean(&line),
-            printed: clean(&printed),
+            printed: match printed.is_empty() {
+                true => String::from("(the answer, and nothing else)\n"),
+                false => clean(&printed),
+            },
             status: outcome.status,
         }
     }
