@@ -41,6 +41,7 @@ pub(super) fn judge(message: &str) -> Option<Overflow> {
             "maximum context length (",
             "maximum model length of ",
             "model's context length (",
+            "model's context length is only ",
             "max_model_len=",
             "max_total_tokens=",
         ],
@@ -57,13 +58,17 @@ pub(super) fn judge(message: &str) -> Option<Overflow> {
     // (more than 65536 characters, which is the upper bound for 4096 input
     // tokens)". That bound is no count of the prompt. Where an answer was asked
     // for (0.19 to 0.30), it is a bound for what the answer leaves, and only a
-    // prompt that is too long for the whole context is itself to blame.
-    if text::has(&text, "characters (more than") {
+    // prompt that is too long for the whole context is itself to blame. 0.16 and
+    // 0.17: "You passed 90000 input characters … resulting in a maximum input
+    // length of 4096 tokens (at most 65536 characters)".
+    let number = |side: fn(&str, &str) -> Option<u64>, markers| first(&text, side, markers);
+    let characters = number(before, &[" characters (more than", " input characters"]);
+    if let Some(characters) = characters {
         let answer = before(&text, " output tokens").filter(|answer| *answer > 0);
-        let number = |side: fn(&str, &str) -> Option<u64>, marker| side(&text, marker).unwrap_or(0);
-        let characters = number(before, " characters (more than");
-        let bound = number(after, "characters (more than ");
-        let room = number(before, " input tokens");
+        let bound = number(after, &["characters (more than ", "(at most "]).unwrap_or(0);
+        let room = number(before, &[" input tokens"])
+            .or_else(|| number(after, &["maximum input length of "]))
+            .unwrap_or(0);
         let fits = characters.saturating_mul(room) <= bound.saturating_mul(limit.unwrap_or(0));
         return Some(match answer {
             Some(_) if fits => Overflow::Answer {
@@ -97,7 +102,12 @@ pub(super) fn judge(message: &str) -> Option<Overflow> {
     let answer = first(
         &text,
         after,
-        &["is too large: ", "max_tokens=", "max_completion_tokens="],
+        &[
+            "is too large: ",
+            "max_tokens=",
+            "max_completion_tokens=",
+            "'max_tokens' (",
+        ],
     )
     .or_else(|| first(&text, before, &[" in the completion", " output tokens"]));
     Some(match (prompt, answer, limit) {
@@ -199,6 +209,36 @@ mod tests {
                 "This model's maximum context length is 4096 tokens. However, you requested 0 output tokens and your prompt contains at least 4097 input tokens, for a total of at least 4097 tokens. Please reduce the length of the input prompt or the number of requested output tokens. (parameter=input_tokens, value=4097)",
                 prompt(4096, 4097),
             ),
+            // vLLM 0.16 and 0.17
+            (
+                "You passed 4097 input tokens and requested 0 output tokens. However, the model's context length is only 4096 tokens, resulting in a maximum input length of 4096 tokens. Please reduce the length of the input prompt. (parameter=input_tokens, value=4097)",
+                prompt(4096, 4097),
+            ),
+            (
+                "You passed 1097 input tokens and requested 3000 output tokens. However, the model's context length is only 4096 tokens, resulting in a maximum input length of 1096 tokens. Please reduce the length of the input prompt. (parameter=input_tokens, value=1097)",
+                answer(4096, 4097),
+            ),
+            (
+                "You passed 60 input characters and requested 4096 output tokens. However, the model's context length is only 4096 tokens, resulting in a maximum input length of 0 tokens (at most 0 characters). Please reduce the length of the input prompt. (parameter=input_text, value=60)",
+                answer(4096, 4096),
+            ),
+            (
+                "You passed 2000 input characters and requested 4000 output tokens. However, the model's context length is only 4096 tokens, resulting in a maximum input length of 96 tokens (at most 1536 characters). Please reduce the length of the input prompt. (parameter=input_text, value=2000)",
+                answer(4096, 4000),
+            ),
+            (
+                "You passed 90000 input characters and requested 4000 output tokens. However, the model's context length is only 4096 tokens, resulting in a maximum input length of 96 tokens (at most 1536 characters). Please reduce the length of the input prompt. (parameter=input_text, value=90000)",
+                prompt(4096, None),
+            ),
+            (
+                "You passed 90000 input characters and requested 0 output tokens. However, the model's context length is only 4096 tokens, resulting in a maximum input length of 4096 tokens (at most 65536 characters). Please reduce the length of the input prompt. (parameter=input_text, value=90000)",
+                prompt(4096, None),
+            ),
+            // vLLM 0.12 to 0.15, completions
+            (
+                "'max_tokens' (5000) cannot be greater than the model's maximum context length (4096).",
+                answer(4096, 5000),
+            ),
             // vLLM 0.12 to 0.30, from the engine
             (
                 "The decoder prompt (length 4096) plus the number of requested output tokens (at least 1) is longer than the maximum model length of 4096. Make sure that `max_model_len` is no smaller than the number of text tokens (prompt + requested output tokens).",
@@ -260,6 +300,7 @@ mod tests {
             ),
             ("temperature must be in [0, 2], got 5.0.", None),
             ("Bearer error is too large: 5", None),
+            ("The prompt has 7 input characters too many", None),
             ("", None),
         ] {
             assert_eq!(judge(message), expected, "{message}");

@@ -48,6 +48,19 @@ const TOO_LONG: &[(&str, ErrorKind, u64, u64)] = &[
         4096,
         4096,
     ),
+    (
+        "v0.17.1-75d-max-tokens-just-over",
+        InvalidRequest,
+        4096,
+        4096,
+    ),
+    ("v0.17.1-76-context-overflow", ContextOverflow, 4096, 4097),
+    (
+        "v0.17.1-76b-context-overflow-stream",
+        ContextOverflow,
+        4096,
+        4097,
+    ),
     ("v0.19.1-76-context-overflow", ContextOverflow, 4096, 4097),
     (
         "v0.19.1-76b-context-overflow-stream",
