@@ -18,9 +18,11 @@ pub(super) const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Tokens that a template may put around a message, generously.
 const PER_MESSAGE: u64 = 16;
-/// Tokens that a template may put before and after the conversation, and the
-/// instructions that it writes where there are tools.
-const PER_CHAT: u64 = 64;
+/// Tokens that a template may put before and after the conversation: some have a
+/// whole system prompt of their own (gpt-oss a hundred tokens, Mistral Small 3
+/// several hundred).
+const PER_CHAT: u64 = 1_024;
+/// Tokens of the instructions that a template writes where there are tools.
 const PER_TOOLS: u64 = 512;
 
 /// Whether the size of a prompt is counted before the request is sent, so that
