@@ -18,7 +18,7 @@ use super::transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
 use super::{TransportError, tls};
 use crate::policy::Grant;
 use bytes::Bytes;
-use http::{HeaderValue, Uri, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -159,7 +159,9 @@ impl NetworkTransport {
         };
         response.extensions_mut().insert(SentAt(sent));
         let lease = Lease {
-            sender: Some(sender),
+            // A server whose engine died answers 500 for as long as it is asked on a connection that it has, and ends
+            // only when that is closed: vLLM 0.32 after a SIGTERM. A new connection is refused, which is the truth.
+            sender: (response.status() != StatusCode::INTERNAL_SERVER_ERROR).then_some(sender),
             pool: Arc::clone(&self.pool),
         };
         Ok(response.map(|incoming| {
@@ -237,6 +239,7 @@ impl Body for NetworkBody {
 
 /// Puts a connection back when its response is done with.
 struct Lease {
+    /// `None` for a connection that is closed then.
     sender: Option<Sender>,
     pool: Arc<Pool>,
 }

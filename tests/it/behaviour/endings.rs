@@ -249,3 +249,24 @@ async fn keep_alive_comments_count_as_life() {
     assert_eq!(text(&events), "hello");
     assert!(start.elapsed() > 2 * Duration::from_millis(1_100));
 }
+
+/// A vLLM whose engine died while it was told to end goes on with its comments for as long as it is listened to.
+#[tokio::test]
+async fn comments_alone_last_no_longer_than_the_whole_exchange_may() {
+    let comments = (0..40).fold(Answer::stream(events(&[hello()])), |answer, _| {
+        answer
+            .pause(Duration::from_millis(100))
+            .bytes(": keep-alive\n\n")
+    });
+    let server = Server::answering([comments]).await;
+    let limits = provider_host::policy::NetworkLimits::new()
+        .with_idle_timeout(Duration::from_secs(10))
+        .with_total_timeout(Duration::from_secs(1));
+    let provider = crate::support::provider(&server.base_url(), "key", limits);
+    let (events, error) =
+        crate::support::run(&provider, &crate::support::model("m"), &ask("hi")).await;
+    let error = error.expect("no answer");
+    assert_eq!(error.kind_name(), "timeout", "{error:?}");
+    assert!(error.request_sent() && !error.retryable(), "{error:?}");
+    assert_eq!(text(&events), "hello");
+}

@@ -47,8 +47,12 @@ pub(crate) async fn thinking_can_be_switched_off(live: Arc<Live>) -> Result<()> 
 
 pub(crate) async fn thinking_without_an_answer_is_not_lost(live: Arc<Live>) -> Result<()> {
     let answer = live.chat(&request::ask("Think only.")).await?;
+    // The parser deepseek_r1 drops <think> where it comes alone, and before 0.32 lets it through where the engine hands
+    // it over with the next token.
+    let thought = answer.reasoning();
+    let thought = thought.trim().trim_start_matches("<think>").trim();
     ensure!(
-        answer.reasoning().trim() == "I only think about this and never answer.",
+        thought == "I only think about this and never answer.",
         "{:?}",
         answer.events
     );

@@ -50,6 +50,53 @@ async fn a_connection_is_used_again_by_the_next_store() {
 }
 
 #[tokio::test]
+async fn a_connection_that_an_internal_error_came_on_is_closed_after_it() {
+    let (report, mut seen) = mpsc::unbounded_channel();
+    let address = server(move |mut stream, number| {
+        let report = report.clone();
+        async move {
+            while read_request(&mut stream).await.is_some() {
+                report.send(Seen::Request(number)).unwrap();
+                let head = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\n";
+                stream.write_all(head.as_bytes()).await.unwrap();
+                // The connection is not given up before the whole answer is there.
+                for part in ["de", "ad"] {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    stream.write_all(part.as_bytes()).await.unwrap();
+                }
+            }
+            let _ = report.send(Seen::Closed(number));
+        }
+    })
+    .await;
+    let egress = egress(address);
+    for number in 0..2 {
+        let answer = fetch(&mut egress.hooks(), get(&url(address))).await;
+        assert_eq!(answer.as_deref(), Ok("dead"));
+        assert_eq!(soon(&mut seen).await, Seen::Request(number));
+        assert_eq!(soon(&mut seen).await, Seen::Closed(number));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_another_error_came_on_is_used_again() {
+    for status in [
+        "401 Unauthorized",
+        "400 Bad Request",
+        "503 Service Unavailable",
+    ] {
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nno");
+        let (address, mut seen) = reporting(answer.leak()).await;
+        let egress = egress(address);
+        for _ in 0..2 {
+            let answer = fetch(&mut egress.hooks(), get(&url(address))).await;
+            assert_eq!(answer.as_deref(), Ok("no"));
+            assert_eq!(soon(&mut seen).await, Seen::Request(0), "{status}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_guest_that_stops_at_the_last_event_gives_its_connection_back() {
     // The terminating chunk came with the last event; the guest never looks at it.
     let (address, mut seen) =
