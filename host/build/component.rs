@@ -148,8 +148,16 @@ pub(crate) fn target_dir(workspace: &Path) -> PathBuf {
 /// Builds the component and returns its path, `<target dir>/vllm-provider.wasm`.
 ///
 /// # Errors
-/// The standard library for [`TARGET`] is missing (the text says how to get it), or cargo failed.
+/// As [`build_package`].
 pub(crate) fn build(workspace: &Path) -> Result<PathBuf, String> {
+    build_package(workspace, PACKAGE)
+}
+
+/// Builds a package of the workspace that is a component, and returns its path, `<target dir>/<package>.wasm`.
+///
+/// # Errors
+/// The standard library for [`TARGET`] is missing (the text says how to get it), or cargo failed.
+pub(crate) fn build_package(workspace: &Path, package: &str) -> Result<PathBuf, String> {
     let libdir = target_libdir()?;
     match std_builds(&libdir) {
         1 => {}
@@ -171,21 +179,24 @@ pub(crate) fn build(workspace: &Path) -> Result<PathBuf, String> {
     let status = clean_cargo()
         .current_dir(workspace)
         .args(["build", "--locked", "--profile", "component"])
-        .args(["--package", PACKAGE, "--target", TARGET, "--target-dir"])
+        .args(["--package", package, "--target", TARGET, "--target-dir"])
         .arg(&target_dir)
         .arg("--config")
         .arg(remap_configuration(workspace)?)
         .status()
-        .map_err(|error| format!("cannot run cargo to build {PACKAGE}: {error}"))?;
+        .map_err(|error| format!("cannot run cargo to build {package}: {error}"))?;
     if !status.success() {
         return Err(format!(
-            "building {PACKAGE} for {TARGET} failed ({status}); cargo's own messages say why"
+            "building {package} for {TARGET} failed ({status}); cargo's own messages say why"
         ));
     }
-    let built = target_dir.join(TARGET).join("component/vllm_provider.wasm");
-    let component = target_dir.join("vllm-provider.wasm");
+    let built = target_dir
+        .join(TARGET)
+        .join("component")
+        .join(format!("{}.wasm", package.replace('-', "_")));
+    let component = target_dir.join(format!("{package}.wasm"));
     // Another build may read the file at this moment: it sees the old bytes or the new ones, never half of them.
-    let fresh = target_dir.join(format!("vllm-provider.wasm.{}", std::process::id()));
+    let fresh = target_dir.join(format!("{package}.wasm.{}", std::process::id()));
     std::fs::read(&built)
         .and_then(|bytes| std::fs::write(&fresh, without_names(&bytes)))
         .and_then(|()| std::fs::rename(&fresh, &component))

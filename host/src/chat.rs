@@ -74,7 +74,12 @@ impl Chat {
             let count = self.ready.len().min(max as usize);
             return Ok(self.ready.drain(..count).collect());
         }
-        poll_fn(|cx| self.poll_batch(cx, max)).await
+        let mut batch = poll_fn(|cx| self.poll_batch(cx, max)).await?;
+        // The contract has the guest stop at `max`; the caller's memory must not depend on its doing so.
+        if batch.len() > max as usize {
+            self.ready = batch.split_off(max as usize).into();
+        }
+        Ok(batch)
     }
 
     fn poll_batch(&mut self, cx: &mut Context<'_>, max: u32) -> Poll<Result<Vec<Event>>> {

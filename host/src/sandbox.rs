@@ -11,7 +11,8 @@
 //!
 //! Everything dies with the store. Nothing is kept from one chat to the next.
 
-use std::time::Instant;
+use std::future::Future;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::{Component, Instance, InstancePre, Linker, ResourceAny, ResourceTable};
 use wasmtime::{
@@ -220,6 +221,28 @@ pub(crate) struct Sandbox {
     store: Store<State>,
     instance: Instance,
     world: World,
+    /// How long one call may take, waiting included.
+    patience: Duration,
+}
+
+/// What a call may take beyond the longest exchange, for the guest to say how that ended.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A call that is given up: its guest waits for something that will not come.
+#[derive(Debug, thiserror::Error)]
+#[error("it waited for longer than {} s", .0.as_secs_f32())]
+struct Overdue(Duration);
+
+/// A call, or what became of it in the time that there is. The network's own limits end each wait of an honest guest
+/// before this does; a guest may also wait for a clock, or for a body that nobody reads.
+async fn within<T>(
+    patience: Duration,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    match tokio::time::timeout(patience, call).await {
+        Ok(result) => result,
+        Err(_) => Err(Overdue(patience).into()),
+    }
 }
 
 impl Sandbox {
@@ -253,7 +276,9 @@ impl Sandbox {
         store.set_hostcall_fuel(host_call_fuel);
         store.epoch_deadline_callback(|mut cx| Ok(cx.data_mut().meter.tick(Instant::now())));
         store.set_epoch_deadline(1);
-        let instance = match linked.pre.instantiate_async(&mut store).await {
+        let patience = egress.grant().limits.total_timeout.saturating_add(GRACE);
+        let start = linked.pre.instantiate_async(&mut store);
+        let instance = match within(patience, start).await {
             Ok(instance) => instance,
             Err(error) if error.is::<PoolConcurrencyLimitError>() => {
                 return Err(Error::new(
@@ -270,6 +295,7 @@ impl Sandbox {
                 store,
                 instance,
                 world,
+                patience,
             }),
             Err(error) => Err(failure(&mut store, error, "start")),
         }
@@ -281,11 +307,9 @@ impl Sandbox {
         settings: &types::Settings,
     ) -> Result<Vec<types::Note>> {
         self.begin_call();
-        let result = self
-            .world
-            .llm_provider_info()
-            .call_check_settings(&mut self.store, settings)
-            .await;
+        let info = self.world.llm_provider_info();
+        let call = info.call_check_settings(&mut self.store, settings);
+        let result = within(self.patience, call).await;
         self.outcome(result, "check-settings")
     }
 
@@ -295,11 +319,9 @@ impl Sandbox {
         settings: &types::Settings,
     ) -> Result<types::Catalog> {
         self.begin_call();
-        let result = self
-            .world
-            .llm_provider_catalog()
-            .call_list_models(&mut self.store, settings)
-            .await;
+        let catalog = self.world.llm_provider_catalog();
+        let call = catalog.call_list_models(&mut self.store, settings);
+        let result = within(self.patience, call).await;
         self.outcome(result, "list-models")
     }
 
@@ -310,11 +332,9 @@ impl Sandbox {
         id: &str,
     ) -> Result<types::Model> {
         self.begin_call();
-        let result = self
-            .world
-            .llm_provider_catalog()
-            .call_resolve_model(&mut self.store, settings, id)
-            .await;
+        let catalog = self.world.llm_provider_catalog();
+        let call = catalog.call_resolve_model(&mut self.store, settings, id);
+        let result = within(self.patience, call).await;
         self.outcome(result, "resolve-model")
     }
 
@@ -332,9 +352,9 @@ impl Sandbox {
         self.begin_call();
         let result = match indices.load(&mut self.store, &self.instance) {
             Ok(world) => {
-                CountsTokens::llm_provider_token_counter(&world)
-                    .call_count_tokens(&mut self.store, settings, model, request)
-                    .await
+                let counter = CountsTokens::llm_provider_token_counter(&world);
+                let call = counter.call_count_tokens(&mut self.store, settings, model, request);
+                within(self.patience, call).await
             }
             Err(error) => Err(error),
         };
@@ -353,9 +373,9 @@ impl Sandbox {
         self.begin_call();
         let result = match indices.load(&mut self.store, &self.instance) {
             Ok(world) => {
-                TellsHealth::llm_provider_health(&world)
-                    .call_check_health(&mut self.store, settings)
-                    .await
+                let health = TellsHealth::llm_provider_health(&world);
+                let call = health.call_check_health(&mut self.store, settings);
+                within(self.patience, call).await
             }
             Err(error) => Err(error),
         };
@@ -370,11 +390,9 @@ impl Sandbox {
         request: &types::ChatRequest,
     ) -> Result<Running> {
         self.begin_call();
-        let result = self
-            .world
-            .llm_provider_chat()
-            .call_start(&mut self.store, settings, model, request)
-            .await;
+        let chat = self.world.llm_provider_chat();
+        let call = chat.call_start(&mut self.store, settings, model, request);
+        let result = within(self.patience, call).await;
         let stream = self.outcome(result, "start")?;
         Ok(Running { stream })
     }
@@ -382,12 +400,9 @@ impl Sandbox {
     /// `chat-stream.next`.
     pub(crate) async fn next(&mut self, running: &Running, max: u32) -> Result<Vec<types::Event>> {
         self.begin_call();
-        let result = self
-            .world
-            .llm_provider_chat()
-            .chat_stream()
-            .call_next(&mut self.store, running.stream, max)
-            .await;
+        let stream = self.world.llm_provider_chat().chat_stream();
+        let call = stream.call_next(&mut self.store, running.stream, max);
+        let result = within(self.patience, call).await;
         self.outcome(result, "next")
     }
 
@@ -467,6 +482,7 @@ fn failure(store: &mut Store<State>, error: wasmtime::Error, call: &str) -> Erro
     let sent = state.hooks.request_sent();
     let limits = &state.meter.limits;
     let trap = error.downcast_ref::<Trap>().copied();
+    let overdue = error.downcast_ref::<Overdue>();
     let limit = match (state.meter.stopped_by, trap) {
         (Some("memory"), _) => Some(format!("memory ({} MiB)", limits.memory_bytes >> 20)),
         (Some("processor time"), _) | (_, Some(Trap::Interrupt)) => Some(format!(
@@ -475,6 +491,12 @@ fn failure(store: &mut Store<State>, error: wasmtime::Error, call: &str) -> Erro
         )),
         (Some(other), _) => Some(other.to_owned()),
         (None, Some(Trap::StackOverflow)) => Some("stack".to_owned()),
+        (None, None) if overdue.is_some() => overdue.map(|Overdue(patience)| {
+            format!(
+                "time ({} s for one call, waiting included)",
+                patience.as_secs_f32()
+            )
+        }),
         (None, _) => None,
     };
     let error = match limit {

@@ -10,6 +10,7 @@ mod cli;
 mod component;
 mod discovery;
 mod faults;
+mod hostile;
 mod openclaw;
 mod replay;
 mod route;

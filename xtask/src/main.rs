@@ -107,6 +107,8 @@ fn lint() -> Result<()> {
         "clippy",
         "--package",
         "vllm-provider",
+        "--package",
+        "hostile-provider",
         "--target",
         component::TARGET,
         "--",
