@@ -20,6 +20,7 @@ use futures_core::Stream;
 
 use crate::bindings::types::Event;
 use crate::error::Result;
+use crate::grammar::{Grammar, Violation};
 use crate::sandbox::{Running, Sandbox};
 
 /// Most events of one batch of [`Chat`] as a stream. A batch is what is ready,
@@ -30,7 +31,9 @@ pub const BATCH: u32 = 64;
 /// A streamed answer: a [`Stream`] of events.
 ///
 /// The events' grammar is that of `llm:provider/types.event`: a start, then
-/// pieces, then one finish and the end; or an error and the end.
+/// pieces, then one finish and the end; or an error and the end. The host sees
+/// to it ([`crate::grammar`]): a plugin that leaves it ends its answer in
+/// [`ErrorKind::PluginMisbehaved`](crate::ErrorKind::PluginMisbehaved).
 #[must_use = "dropping a chat cancels it"]
 pub struct Chat {
     driver: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -132,7 +135,12 @@ impl std::fmt::Debug for Chat {
 }
 
 /// Asks the guest for one batch after another, each when the last was taken.
+///
+/// An answer that leaves the grammar ends there. The events before that are
+/// given out, and nothing is asked of the guest any more.
 async fn drive(mut sandbox: Sandbox, running: Running, slot: Arc<Mutex<Slot>>) {
+    let mut grammar = Grammar::new();
+    let mut violation = None;
     loop {
         let max = poll_fn(|_| {
             let slot = lock(&slot);
@@ -144,7 +152,19 @@ async fn drive(mut sandbox: Sandbox, running: Running, slot: Arc<Mutex<Slot>>) {
             }
         })
         .await;
-        let batch = sandbox.next(&running, max).await;
+        let batch = match violation.take() {
+            Some(violation) => Err(sandbox.misbehaved(violation)),
+            None => match sandbox.next(&running, max).await {
+                Ok(events) => match read_along(&mut grammar, events) {
+                    (events, Some(one)) if events.is_empty() => Err(sandbox.misbehaved(one)),
+                    (events, found) => {
+                        violation = found;
+                        Ok(events)
+                    }
+                },
+                Err(error) => Err(error),
+            },
+        };
         let more = matches!(&batch, Ok(events) if !events.is_empty());
         lock(&slot).batch = Some(batch);
         if !more {
@@ -153,7 +173,59 @@ async fn drive(mut sandbox: Sandbox, running: Running, slot: Arc<Mutex<Slot>>) {
     }
 }
 
+/// The events up to the first that leaves the grammar, and how it does. No
+/// events are the end, which has a place in the grammar too.
+fn read_along(grammar: &mut Grammar, mut events: Vec<Event>) -> (Vec<Event>, Option<Violation>) {
+    if events.is_empty() {
+        return (events, grammar.end().err());
+    }
+    for (at, event) in events.iter().enumerate() {
+        if let Err(violation) = grammar.event(event) {
+            events.truncate(at);
+            return (events, Some(violation));
+        }
+    }
+    (events, None)
+}
+
 /// A lock that is only ever held for a move: poisoning means nothing to it.
 fn lock(slot: &Mutex<Slot>) -> std::sync::MutexGuard<'_, Slot> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::types::{FinishReason, StreamStart};
+
+    #[test]
+    fn what_came_before_a_violation_is_given_out_and_nothing_after_it() {
+        let start = || {
+            Event::Start(StreamStart {
+                id: String::new(),
+                model: String::new(),
+            })
+        };
+        let mut grammar = Grammar::new();
+        let batch = vec![start(), Event::Text("one".into()), start(), start()];
+        let (events, violation) = read_along(&mut grammar, batch);
+        assert_eq!(events, [start(), Event::Text("one".into())]);
+        assert_eq!(violation, Some(Violation::SecondStart));
+    }
+
+    #[test]
+    fn the_end_is_judged_as_an_event_is() {
+        let mut grammar = Grammar::new();
+        let (_, violation) = read_along(&mut grammar, Vec::new());
+        assert_eq!(violation, Some(Violation::NoFinish));
+        let finished = vec![
+            Event::Start(StreamStart {
+                id: String::new(),
+                model: String::new(),
+            }),
+            Event::Finish(FinishReason::Stop),
+        ];
+        assert_eq!(read_along(&mut grammar, finished).1, None);
+        assert_eq!(read_along(&mut grammar, Vec::new()), (Vec::new(), None));
+    }
 }

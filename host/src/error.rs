@@ -57,6 +57,9 @@ pub enum ErrorKind {
     PluginTrapped,
     /// The plugin reached a limit of its sandbox.
     PluginLimit,
+    /// The plugin broke the contract: its events left the grammar
+    /// ([`crate::grammar`]).
+    PluginMisbehaved,
     /// The host itself could not do it: no memory, no file, no engine.
     Host,
 }
@@ -83,6 +86,7 @@ impl ErrorKind {
             Self::InvalidPlugin => "invalid-plugin",
             Self::PluginTrapped => "plugin-trapped",
             Self::PluginLimit => "plugin-limit",
+            Self::PluginMisbehaved => "plugin-misbehaved",
             Self::Host => "host",
         })
     }
@@ -240,7 +244,10 @@ impl Error {
     pub fn is_plugin_fault(&self) -> bool {
         matches!(
             self.0.kind,
-            ErrorKind::InvalidPlugin | ErrorKind::PluginTrapped | ErrorKind::PluginLimit
+            ErrorKind::InvalidPlugin
+                | ErrorKind::PluginTrapped
+                | ErrorKind::PluginLimit
+                | ErrorKind::PluginMisbehaved
         )
     }
 }

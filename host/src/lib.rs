@@ -82,6 +82,7 @@ pub mod credentials;
 pub mod egress;
 mod engine;
 mod error;
+pub mod grammar;
 #[cfg(feature = "mock")]
 pub mod mock;
 pub mod plugin;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::bindings::{ServerHealth, TokenCount, types};
 use crate::chat::Chat;
 use crate::configuration::UnreadyModel;
-use crate::egress::Egress;
+use crate::egress::{Egress, NetworkTransport, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::Plugin;
 use crate::policy::{Grant, SandboxLimits};
@@ -77,18 +77,30 @@ impl Provider {
     /// [`ErrorKind::InvalidConfig`] if the grant can't be carried out, such as
     /// a certificate authority that can't be read.
     pub fn new(plugin: &Plugin, options: ProviderOptions) -> Result<Self> {
-        let egress = Egress::new(options.grant).map_err(|error| {
+        let transport = NetworkTransport::new(&options.grant).map_err(|error| {
             Error::new(ErrorKind::InvalidConfig, error.to_string()).caused_by(error)
         })?;
-        Ok(Self {
+        Ok(Self::with_transport(plugin, options, Arc::new(transport)))
+    }
+
+    /// The same over something else than the network: a recording, a canned
+    /// answer, a fuzzer. Every rule but those of dialling applies as it does
+    /// over the network.
+    #[must_use]
+    pub fn with_transport(
+        plugin: &Plugin,
+        options: ProviderOptions,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 plugin: plugin.clone(),
                 settings: options.settings,
-                egress,
+                egress: Egress::with_transport(options.grant, transport),
                 limits: options.sandbox,
                 unready: options.unready,
             }),
-        })
+        }
     }
 
     /// The plugin that this provider runs.

@@ -27,6 +27,7 @@ use crate::bindings::{
 };
 use crate::egress::{Egress, Hooks, link_http_error_code};
 use crate::error::{Error, ErrorKind, Result};
+use crate::grammar::Violation;
 use crate::policy::SandboxLimits;
 use crate::policy::limits::EPOCH_TICK;
 
@@ -404,6 +405,19 @@ impl Sandbox {
         let call = stream.call_next(&mut self.store, running.stream, max);
         let result = within(self.patience, call).await;
         self.outcome(result, "next")
+    }
+
+    /// The error of an answer that left the grammar.
+    pub(crate) fn misbehaved(&self, violation: Violation) -> Error {
+        Error::new(
+            ErrorKind::PluginMisbehaved,
+            format!(
+                "the plugin broke the contract in `next`: {violation}; its chat has ended, no \
+                 other is concerned"
+            ),
+        )
+        .caused_by(violation)
+        .sent(self.store.data().hooks.request_sent())
     }
 
     fn begin_call(&mut self) {

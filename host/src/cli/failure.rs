@@ -285,7 +285,7 @@ fn of_provider(error: &Error) -> Vec<String> {
         ErrorKind::ContextOverflow => {
             Some("shorten the conversation, or use a model with a larger context")
         }
-        ErrorKind::PluginTrapped | ErrorKind::PluginLimit => {
+        ErrorKind::PluginTrapped | ErrorKind::PluginLimit | ErrorKind::PluginMisbehaved => {
             Some("this is a fault of the plugin: tell its authors, with this message")
         }
         ErrorKind::Timeout | ErrorKind::Interrupted
