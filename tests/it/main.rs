@@ -8,6 +8,7 @@ mod behaviour;
 mod cancel;
 mod cli;
 mod component;
+mod computed;
 mod discovery;
 mod faults;
 mod hostile;

@@ -1,18 +1,10 @@
 //! The parts of `docs/openclaw.md` that are made from what the tests compute.
-//!
-//! A block stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`. With
-//! `UPDATE_DOCS=1` it is rewritten; without, it must be as computed.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
-use std::sync::Mutex;
 
 use super::Compared;
 use super::declared::{Difference, WHYS, Why};
-
-/// Two tests hold blocks of one file.
-static FILE: Mutex<()> = Mutex::new(());
 
 /// The tables of requests.
 pub(super) fn check(all: &[Compared]) {
@@ -143,29 +135,5 @@ fn cell(text: &str) -> String {
 
 /// Holds a block of the page against what it must be, or writes it.
 pub(super) fn block(name: &str, text: &str) {
-    let _alone = FILE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openclaw.md");
-    let page = std::fs::read_to_string(&path).expect("docs/openclaw.md");
-    let begin = format!("<!-- {name}:begin -->\n");
-    let end = format!("<!-- {name}:end -->");
-    let (head, rest) = page.split_once(&begin).expect("the beginning of the block");
-    let (stands, tail) = rest.split_once(&end).expect("the end of the block");
-    let computed = format!("\n{text}\n");
-    if stands == computed {
-        return;
-    }
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, format!("{head}{begin}{computed}{end}{tail}")).expect("the page");
-        return;
-    }
-    let differs = stands
-        .lines()
-        .zip(computed.lines())
-        .find(|(stands, computed)| stands != computed);
-    panic!(
-        "docs/openclaw.md, block {name}, is not what the test computes (UPDATE_DOCS=1 rewrites \
-         it); the first line that differs: {differs:?}"
-    );
+    crate::computed::block("docs/openclaw.md", name, text);
 }
