@@ -61,12 +61,14 @@ mod hooks;
 mod network;
 mod pool;
 mod tls;
+mod traffic;
 mod transport;
 
 pub use error::TransportError;
 pub use error_code::{error_code, link_http_error_code};
 pub use hooks::Hooks;
 pub use network::NetworkTransport;
+pub(crate) use traffic::Traffic;
 pub use transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
 
 use crate::policy::Grant;

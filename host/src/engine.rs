@@ -3,14 +3,20 @@
 //! It compiles components and gives each chat a store out of a pool. What a
 //! store may do is not its business: that is the sandbox's.
 
+mod clock;
+
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+pub(crate) use clock::Clock;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::cache::CompileCache;
-use crate::policy::limits::{EPOCH_TICK, STACK_BYTES};
+use crate::policy::limits::{EPOCH_TICK, SHARED_GUEST_MEMORY, STACK_BYTES};
+use crate::sandbox::{SharedMemory, Turns};
 
 /// Most chats at once, by default. Each reserves 4 GiB of address space (no
 /// memory), which is how wasmtime does without bounds checks.
@@ -30,6 +36,11 @@ pub struct EngineOptions {
     /// Most chats at once, over all plugins: [`DEFAULT_MAX_CHATS`]. One more
     /// fails as overloaded.
     pub max_chats: u32,
+    /// Bytes of linear memory that all guests may hold together, beyond what
+    /// each may hold whatever the others do
+    /// ([`GUEST_MEMORY_RESERVE`](crate::policy::limits::GUEST_MEMORY_RESERVE)):
+    /// [`SHARED_GUEST_MEMORY`]. One that wants more fails as overloaded.
+    pub shared_guest_memory: usize,
     /// Keep a core dump of a plugin that traps with its error, for a debugger.
     /// It holds all of the guest's memory. Off by default.
     pub core_dumps: bool,
@@ -40,6 +51,7 @@ impl Default for EngineOptions {
         Self {
             cache_dir: None,
             max_chats: DEFAULT_MAX_CHATS,
+            shared_guest_memory: SHARED_GUEST_MEMORY,
             core_dumps: false,
         }
     }
@@ -65,6 +77,9 @@ struct Inner {
     wasmtime: wasmtime::Engine,
     cache: Option<CompileCache>,
     max_chats: u32,
+    memory: Arc<SharedMemory>,
+    turns: Arc<Turns>,
+    clock: Arc<Clock>,
 }
 
 impl Engine {
@@ -85,12 +100,16 @@ impl Engine {
                 ),
             )
         })?;
-        start_clock(&wasmtime)?;
+        let turns = Arc::new(Turns::new());
+        let clock = start_clock(&wasmtime, turns.clone())?;
         Ok(Self {
             inner: Arc::new(Inner {
                 wasmtime,
                 cache: options.cache_dir.map(CompileCache::new),
                 max_chats: options.max_chats,
+                memory: Arc::new(SharedMemory::new(options.shared_guest_memory)),
+                turns,
+                clock,
             }),
         })
     }
@@ -101,6 +120,20 @@ impl Engine {
 
     pub(crate) fn cache(&self) -> Option<&CompileCache> {
         self.inner.cache.as_ref()
+    }
+
+    /// What all guests may hold together.
+    pub(crate) fn memory(&self) -> &Arc<SharedMemory> {
+        &self.inner.memory
+    }
+
+    /// Who computes next.
+    pub(crate) fn turns(&self) -> &Arc<Turns> {
+        &self.inner.turns
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<Clock> {
+        &self.inner.clock
     }
 
     /// The most chats at once, over all plugins.
@@ -145,17 +178,25 @@ fn config(options: &EngineOptions) -> Config {
     config
 }
 
-/// Ticks the engine's epoch until the engine is gone.
-fn start_clock(engine: &wasmtime::Engine) -> Result<()> {
+/// Ticks the engine's epoch until the engine is gone, while guests run.
+fn start_clock(engine: &wasmtime::Engine, turns: Arc<Turns>) -> Result<Arc<Clock>> {
     let weak = engine.weak();
-    std::thread::Builder::new()
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new()
         .name("epoch-clock".into())
         .stack_size(64 << 10)
         .spawn(move || {
+            // The thread is told of its clock, which has to know its thread.
+            let Ok(clock): Result<Arc<Clock>, _> = receiver.recv() else {
+                return;
+            };
             loop {
                 std::thread::sleep(EPOCH_TICK);
+                clock.rest();
                 let Some(engine) = weak.upgrade() else { break };
                 engine.increment_epoch();
+                drop(engine);
+                turns.take_back(Instant::now());
             }
         })
         .map_err(|error| {
@@ -164,7 +205,9 @@ fn start_clock(engine: &wasmtime::Engine) -> Result<()> {
                 format!("could not start the engine's clock thread: {error}"),
             )
         })?;
-    Ok(())
+    let clock = Arc::new(Clock::new(thread.thread().clone()));
+    let _ = sender.send(clock.clone());
+    Ok(clock)
 }
 
 #[cfg(test)]

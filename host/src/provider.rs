@@ -212,7 +212,14 @@ impl Provider {
 
     async fn sandbox(&self) -> Result<Sandbox> {
         let inner = &self.inner;
-        Sandbox::start(inner.plugin.linked(), &inner.egress, inner.limits.clone()).await
+        let plugin = &inner.plugin;
+        Sandbox::start(
+            plugin.engine(),
+            plugin.linked(),
+            &inner.egress,
+            inner.limits.clone(),
+        )
+        .await
     }
 }
 

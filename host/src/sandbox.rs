@@ -11,13 +11,17 @@
 //!
 //! Everything dies with the store. Nothing is kept from one chat to the next.
 
+mod account;
+mod memory;
+mod meter;
+mod turns;
+
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::{Component, Instance, InstancePre, Linker, ResourceAny, ResourceTable};
-use wasmtime::{
-    PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, UpdateDeadline, WasmCoreDump,
-};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmCoreDump};
 use wasmtime_wasi::clocks::{WasiClocksCtx, WasiClocksCtxView};
 use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -26,10 +30,16 @@ use crate::bindings::{
     World, WorldIndices, types,
 };
 use crate::egress::{Egress, Hooks, link_http_error_code};
+use crate::engine::{Clock, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::grammar::Violation;
 use crate::policy::SandboxLimits;
-use crate::policy::limits::EPOCH_TICK;
+
+use account::{Account, on_account};
+use memory::Held;
+pub(crate) use memory::SharedMemory;
+use meter::{Meter, Stopped};
+pub(crate) use turns::Turns;
 
 /// The interfaces that a plugin may import, without their versions: any 0.2.x.
 pub(crate) const GIVEN: [&str; 6] = [
@@ -141,77 +151,6 @@ pub(crate) fn link(
     })
 }
 
-/// What a store has used, and what stopped it.
-struct Meter {
-    limits: SandboxLimits,
-    stopped_by: Option<&'static str>,
-    /// Ticks of the engine's clock during which this call was computing.
-    ticks: u64,
-    last_tick: Instant,
-}
-
-impl Meter {
-    fn begin_call(&mut self) {
-        self.ticks = 0;
-    }
-
-    /// One look at a guest that computes. A gap since the last look means that
-    /// the guest waited for the host meanwhile: waiting costs it nothing.
-    fn tick(&mut self, now: Instant) -> UpdateDeadline {
-        let computing = now.duration_since(self.last_tick) < 3 * EPOCH_TICK;
-        self.last_tick = now;
-        if !computing {
-            return UpdateDeadline::Continue(1);
-        }
-        self.ticks += 1;
-        if self.ticks > self.limits.cpu_ticks_per_call() {
-            self.stopped_by = Some("processor time");
-            return UpdateDeadline::Interrupt;
-        }
-        UpdateDeadline::Yield(1)
-    }
-}
-
-impl ResourceLimiter for Meter {
-    fn memory_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let allowed = desired <= self.limits.memory_bytes;
-        if !allowed {
-            self.stopped_by = Some("memory");
-        }
-        Ok(allowed)
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let allowed = desired <= self.limits.table_elements;
-        if !allowed {
-            self.stopped_by = Some("table elements");
-        }
-        Ok(allowed)
-    }
-
-    fn instances(&self) -> usize {
-        self.limits.instances
-    }
-
-    fn tables(&self) -> usize {
-        self.limits.tables
-    }
-
-    fn memories(&self) -> usize {
-        self.limits.memories
-    }
-}
-
 /// An answer that a guest is giving.
 pub(crate) struct Running {
     stream: ResourceAny,
@@ -222,8 +161,7 @@ pub(crate) struct Sandbox {
     store: Store<State>,
     instance: Instance,
     world: World,
-    /// How long one call may take, waiting included.
-    patience: Duration,
+    pace: Pace,
 }
 
 /// What a call may take beyond the longest exchange, for the guest to say how that ended.
@@ -234,21 +172,31 @@ const GRACE: Duration = Duration::from_secs(2);
 #[error("it waited for longer than {} s", .0.as_secs_f32())]
 struct Overdue(Duration);
 
-/// A call, or what became of it in the time that there is. The network's own limits end each wait of an honest guest
-/// before this does; a guest may also wait for a clock, or for a body that nobody reads.
-async fn within<T>(
+/// How the calls of one store go on: counted, in turn, and not for ever.
+struct Pace {
+    /// How long one call may take, waiting included.
     patience: Duration,
-    call: impl Future<Output = wasmtime::Result<T>>,
-) -> wasmtime::Result<T> {
-    match tokio::time::timeout(patience, call).await {
-        Ok(result) => result,
-        Err(_) => Err(Overdue(patience).into()),
+    account: Arc<Account>,
+    turns: Arc<Turns>,
+    clock: Arc<Clock>,
+}
+
+impl Pace {
+    /// A call, or what became of it in the time that there is. The network's own limits end each wait of an honest guest
+    /// before this does; a guest may also wait for a clock, or for a body that nobody reads.
+    async fn of<T>(&self, call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+        let call = on_account(&self.account, &self.turns, &self.clock, call);
+        match tokio::time::timeout(self.patience, call).await {
+            Ok(result) => result,
+            Err(_) => Err(Overdue(self.patience).into()),
+        }
     }
 }
 
 impl Sandbox {
     /// Starts an instance from the pool.
     pub(crate) async fn start(
+        engine: &Engine,
         linked: &Linked,
         egress: &Egress,
         limits: SandboxLimits,
@@ -258,28 +206,35 @@ impl Sandbox {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.field_bytes);
         let host_call_fuel = limits.host_call_fuel;
+        let hooks = egress.hooks();
+        let account = Arc::new(Account::new(hooks.traffic()));
+        let pace = Pace {
+            patience: egress.grant().limits.total_timeout.saturating_add(GRACE),
+            account: account.clone(),
+            turns: engine.turns().clone(),
+            clock: engine.clock().clone(),
+        };
         let mut store = Store::new(
             linked.pre.engine(),
             State {
                 table,
                 http,
                 clocks: WasiClocksCtx::default(),
-                hooks: egress.hooks(),
+                hooks,
                 meter: Meter {
                     limits,
                     stopped_by: None,
-                    ticks: 0,
-                    last_tick: Instant::now(),
+                    held: Held::new(engine.memory().clone()),
+                    account,
                 },
             },
         );
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(host_call_fuel);
-        store.epoch_deadline_callback(|mut cx| Ok(cx.data_mut().meter.tick(Instant::now())));
-        store.set_epoch_deadline(1);
-        let patience = egress.grant().limits.total_timeout.saturating_add(GRACE);
+        store.epoch_deadline_callback(|mut cx| Ok(cx.data_mut().meter.tick()));
+        store.set_epoch_deadline(2);
         let start = linked.pre.instantiate_async(&mut store);
-        let instance = match within(patience, start).await {
+        let instance = match pace.of(start).await {
             Ok(instance) => instance,
             Err(error) if error.is::<PoolConcurrencyLimitError>() => {
                 return Err(Error::new(
@@ -296,7 +251,7 @@ impl Sandbox {
                 store,
                 instance,
                 world,
-                patience,
+                pace,
             }),
             Err(error) => Err(failure(&mut store, error, "start")),
         }
@@ -310,7 +265,7 @@ impl Sandbox {
         self.begin_call();
         let info = self.world.llm_provider_info();
         let call = info.call_check_settings(&mut self.store, settings);
-        let result = within(self.patience, call).await;
+        let result = self.pace.of(call).await;
         self.outcome(result, "check-settings")
     }
 
@@ -322,7 +277,7 @@ impl Sandbox {
         self.begin_call();
         let catalog = self.world.llm_provider_catalog();
         let call = catalog.call_list_models(&mut self.store, settings);
-        let result = within(self.patience, call).await;
+        let result = self.pace.of(call).await;
         self.outcome(result, "list-models")
     }
 
@@ -335,7 +290,7 @@ impl Sandbox {
         self.begin_call();
         let catalog = self.world.llm_provider_catalog();
         let call = catalog.call_resolve_model(&mut self.store, settings, id);
-        let result = within(self.patience, call).await;
+        let result = self.pace.of(call).await;
         self.outcome(result, "resolve-model")
     }
 
@@ -355,7 +310,7 @@ impl Sandbox {
             Ok(world) => {
                 let counter = CountsTokens::llm_provider_token_counter(&world);
                 let call = counter.call_count_tokens(&mut self.store, settings, model, request);
-                within(self.patience, call).await
+                self.pace.of(call).await
             }
             Err(error) => Err(error),
         };
@@ -376,7 +331,7 @@ impl Sandbox {
             Ok(world) => {
                 let health = TellsHealth::llm_provider_health(&world);
                 let call = health.call_check_health(&mut self.store, settings);
-                within(self.patience, call).await
+                self.pace.of(call).await
             }
             Err(error) => Err(error),
         };
@@ -393,7 +348,7 @@ impl Sandbox {
         self.begin_call();
         let chat = self.world.llm_provider_chat();
         let call = chat.call_start(&mut self.store, settings, model, request);
-        let result = within(self.patience, call).await;
+        let result = self.pace.of(call).await;
         let stream = self.outcome(result, "start")?;
         Ok(Running { stream })
     }
@@ -403,7 +358,7 @@ impl Sandbox {
         self.begin_call();
         let stream = self.world.llm_provider_chat().chat_stream();
         let call = stream.call_next(&mut self.store, running.stream, max);
-        let result = within(self.patience, call).await;
+        let result = self.pace.of(call).await;
         self.outcome(result, "next")
     }
 
@@ -421,7 +376,7 @@ impl Sandbox {
     }
 
     fn begin_call(&mut self) {
-        self.store.data_mut().meter.begin_call();
+        self.pace.account.begin_call();
         // Two ticks: the one that is under way is not the call's own.
         self.store.set_epoch_deadline(2);
     }
@@ -497,13 +452,29 @@ fn failure(store: &mut Store<State>, error: wasmtime::Error, call: &str) -> Erro
     let limits = &state.meter.limits;
     let trap = error.downcast_ref::<Trap>().copied();
     let overdue = error.downcast_ref::<Overdue>();
+    if state.meter.stopped_by == Some(Stopped::SharedMemory) {
+        return Error::new(
+            ErrorKind::Overloaded,
+            format!(
+                "the plugin needed more memory in `{call}` than this host's chats have left of what they share ({} MiB); \
+                 try again when one has ended, or raise EngineOptions::shared_guest_memory",
+                state.meter.held.stock() >> 20
+            ),
+        )
+        .caused_by(error)
+        .sent(sent)
+        .retryable_later();
+    }
     let limit = match (state.meter.stopped_by, trap) {
-        (Some("memory"), _) => Some(format!("memory ({} MiB)", limits.memory_bytes >> 20)),
-        (Some("processor time"), _) | (_, Some(Trap::Interrupt)) => Some(format!(
+        (Some(Stopped::Memory), _) => Some(format!("memory ({} MiB)", limits.memory_bytes >> 20)),
+        (Some(Stopped::ProcessorTime), _) | (_, Some(Trap::Interrupt)) => Some(format!(
             "processor time ({} s in one call)",
             limits.cpu_time_per_call.as_secs_f32()
         )),
-        (Some(other), _) => Some(other.to_owned()),
+        (Some(Stopped::TableElements), _) => {
+            Some(format!("table elements ({})", limits.table_elements))
+        }
+        (Some(Stopped::SharedMemory), _) => None,
         (None, Some(Trap::StackOverflow)) => Some("stack".to_owned()),
         (None, None) if overdue.is_some() => overdue.map(|Overdue(patience)| {
             format!(
@@ -592,36 +563,5 @@ mod tests {
         ] {
             assert!(!gives(import), "{import}");
         }
-    }
-
-    #[test]
-    fn only_time_spent_computing_counts_against_a_call() {
-        let start = Instant::now();
-        let limits = SandboxLimits::new().with_cpu_time_per_call(3 * EPOCH_TICK);
-        let mut meter = Meter {
-            limits,
-            stopped_by: None,
-            ticks: 0,
-            last_tick: start,
-        };
-        let mut now = start;
-        for _ in 0..100 {
-            now += 5 * EPOCH_TICK;
-            assert!(matches!(meter.tick(now), UpdateDeadline::Continue(1)));
-        }
-        for _ in 0..3 {
-            now += EPOCH_TICK;
-            assert!(matches!(meter.tick(now), UpdateDeadline::Yield(1)));
-        }
-        assert!(matches!(
-            meter.tick(now + EPOCH_TICK),
-            UpdateDeadline::Interrupt
-        ));
-        assert_eq!(meter.stopped_by, Some("processor time"));
-        meter.begin_call();
-        assert!(matches!(
-            meter.tick(now + 2 * EPOCH_TICK),
-            UpdateDeadline::Yield(1)
-        ));
     }
 }

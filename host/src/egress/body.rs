@@ -4,9 +4,9 @@
 //! and the timer is armed anew only when it fires, since its time only moves later. Only waiting counts as silence: a
 //! guest that pauses for an hour between two reads finds its stream as it was.
 
-use super::TransportError;
 use super::hooks::{Failures, Slot};
 use super::transport::ResponseBody;
+use super::{Traffic, TransportError};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -43,6 +43,7 @@ pub(super) struct BoundedBody {
     waiting: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     failures: Arc<Failures>,
+    traffic: Arc<Traffic>,
 }
 
 struct Live {
@@ -57,6 +58,7 @@ impl BoundedBody {
         bounds: Bounds,
         slot: Slot,
         failures: Arc<Failures>,
+        traffic: Arc<Traffic>,
     ) -> Self {
         Self {
             live: Some(Live { body, _slot: slot }),
@@ -66,6 +68,7 @@ impl BoundedBody {
             waiting: None,
             timer: None,
             failures,
+            traffic,
         }
     }
 
@@ -82,6 +85,7 @@ impl BoundedBody {
             return Ok(());
         };
         self.received = true;
+        self.traffic.count(data.len() as u64);
         match self.bytes_left.checked_sub(data.len() as u64) {
             Some(left) => {
                 self.bytes_left = left;

@@ -6,7 +6,7 @@
 
 use super::body::{BoundedBody, Bounds};
 use super::transport::{ResponseBody, SentAt, Timing};
-use super::{Shared, TransportError};
+use super::{Shared, Traffic, TransportError};
 use crate::policy::{Denial, NetworkLimits};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
@@ -44,6 +44,7 @@ pub struct Hooks {
     under_way: Arc<AtomicUsize>,
     failures: Arc<Failures>,
     sent: Arc<AtomicBool>,
+    traffic: Arc<Traffic>,
 }
 
 impl Hooks {
@@ -53,7 +54,13 @@ impl Hooks {
             under_way: Arc::default(),
             failures: Arc::default(),
             sent: Arc::default(),
+            traffic: Arc::default(),
         }
+    }
+
+    /// What has come for this store.
+    pub(crate) fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.traffic)
     }
 
     /// Whether a request of this store may have reached the server.
@@ -92,6 +99,7 @@ impl Hooks {
         let shared = Arc::clone(&self.shared);
         let failures = Arc::clone(&self.failures);
         let sent = Arc::clone(&self.sent);
+        let traffic = Arc::clone(&self.traffic);
         let slot = Slot::take(&self.under_way, shared.grant.limits.concurrent_requests);
         async move {
             let started = Instant::now();
@@ -106,8 +114,9 @@ impl Hooks {
                 Ok((response, bounds)) => {
                     let status = response.status().as_u16();
                     tracing::debug!(path, status, elapsed = ?started.elapsed(), "response");
-                    Ok(response
-                        .map(|body| BoundedBody::new(body, bounds, slot, failures).boxed_unsync()))
+                    Ok(response.map(|body| {
+                        BoundedBody::new(body, bounds, slot, failures, traffic).boxed_unsync()
+                    }))
                 }
                 Err(error) => {
                     tracing::debug!(path, %error, elapsed = ?started.elapsed(), "request failed");

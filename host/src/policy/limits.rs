@@ -128,18 +128,37 @@ pub const TABLE_ELEMENTS: usize = 20_000;
 /// Core instances inside one component: its own module, adapters and shims.
 pub const INSTANCES: usize = 16;
 
-/// Handles that a guest holds at the same time: streams, pollables, header fields. A chat needs about a dozen.
-pub const RESOURCE_TABLE_ENTRIES: usize = 1_024;
+/// Handles that a guest holds at the same time: streams, pollables, header fields. A chat needs about a dozen. The host
+/// keeps up to [`FIELD_BYTES`] for each.
+pub const RESOURCE_TABLE_ENTRIES: usize = 256;
 
 /// Bytes of header fields that one `fields` resource may take in the host, by wasmtime's accounting.
 pub const FIELD_BYTES: usize = 128 << 10;
 
-/// The bytes that one host call may make the host allocate on the guest's behalf; a chat request with images is copied
-/// through one call.
-pub const HOST_CALL_FUEL: usize = 128 << 20;
+/// The bytes that the host allocates for what one call hands over to it: the arguments of a guest's call, and what a
+/// guest's function returns, such as a batch of events. An answer in one piece is the largest that an honest provider
+/// returns, and a hundred thousand tokens of text are 0.4 MB. (A request goes the other way and does not count.)
+pub const HOST_CALL_FUEL: usize = 16 << 20;
 
-/// How often an engine's epoch moves on, for all its chats; a loop without end is noticed this late.
-pub const EPOCH_TICK: Duration = Duration::from_millis(10);
+/// How often an engine's epoch moves on while guests run: the longest time for which one that computes keeps a thread of
+/// the executor, and how late a loop without end is noticed.
+pub const EPOCH_TICK: Duration = Duration::from_millis(1);
+
+/// What a store may compute before anything has come from its server: starting it and shaping a request take a tenth.
+/// One that is in debt runs when it is its turn, and is not stopped for it.
+pub const CREDIT: Duration = Duration::from_millis(2);
+
+/// What a store may compute for each piece of a body that comes: several times what decoding the piece takes.
+pub const PAID_PER_FRAME: Duration = Duration::from_micros(25);
+
+/// What a store may compute for each byte that comes: several times what decoding it takes.
+pub const PAID_PER_BYTE: Duration = Duration::from_nanos(50);
+
+/// Bytes of linear memory that each store may hold whatever the others do; a chat of ordinary length needs a quarter.
+pub const GUEST_MEMORY_RESERVE: usize = 8 << 20;
+
+/// Bytes of linear memory that all stores of an engine may hold together beyond their reserves: ten of the largest.
+pub const SHARED_GUEST_MEMORY: usize = 4 << 30;
 
 /// The CPU time that one call into the guest may take; an honest one takes microseconds to milliseconds.
 pub const CPU_TIME_PER_CALL: Duration = Duration::from_secs(5);
@@ -164,34 +183,17 @@ limits! {
         resource_table_entries, with_resource_table_entries: usize = RESOURCE_TABLE_ENTRIES;
         /// Bytes of one `wasi:http` fields resource.
         field_bytes, with_field_bytes: usize = FIELD_BYTES;
-        /// Bytes that one call from guest to host may make the host allocate.
+        /// Bytes that one call may make the host allocate for what it is handed over, arguments and results.
         host_call_fuel, with_host_call_fuel: usize = HOST_CALL_FUEL;
-        /// CPU time of one call from host to guest, rounded up to whole ticks. Waiting does not count.
+        /// CPU time of one call from host to guest; what is over is noticed within an [`EPOCH_TICK`]. Waiting does not
+        /// count.
         cpu_time_per_call, with_cpu_time_per_call: Duration = CPU_TIME_PER_CALL;
-    }
-}
-
-impl SandboxLimits {
-    /// The CPU time per call in ticks of the epoch, at least one.
-    #[must_use]
-    pub fn cpu_ticks_per_call(&self) -> u64 {
-        let tick = EPOCH_TICK.as_nanos();
-        let ticks = self.cpu_time_per_call.as_nanos().div_ceil(tick).max(1);
-        u64::try_from(ticks).unwrap_or(u64::MAX)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cpu_time_is_counted_in_whole_ticks_and_never_in_none() {
-        for (time, ticks) in [(5_000, 500), (5_001, 501), (0, 1)] {
-            let limits = SandboxLimits::new().with_cpu_time_per_call(Duration::from_millis(time));
-            assert_eq!(limits.cpu_ticks_per_call(), ticks, "{time} ms");
-        }
-    }
 
     #[test]
     fn a_pooled_connection_is_given_up_before_vllm_closes_it() {

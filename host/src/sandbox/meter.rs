@@ -1,0 +1,128 @@
+//! What a store has used, and which limit stopped it.
+
+use std::sync::Arc;
+
+use wasmtime::{ResourceLimiter, UpdateDeadline};
+
+use super::account::Account;
+use super::memory::Held;
+use crate::policy::SandboxLimits;
+use crate::policy::limits::EPOCH_TICK;
+
+/// The limit that was reached last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    Memory,
+    SharedMemory,
+    TableElements,
+    ProcessorTime,
+}
+
+pub(super) struct Meter {
+    pub(super) limits: SandboxLimits,
+    pub(super) stopped_by: Option<Stopped>,
+    pub(super) held: Held,
+    pub(super) account: Arc<Account>,
+}
+
+impl Meter {
+    /// One look at a guest that computes.
+    pub(super) fn tick(&mut self) -> UpdateDeadline {
+        if self.account.in_this_call() > self.limits.cpu_time_per_call {
+            self.stopped_by = Some(Stopped::ProcessorTime);
+            return UpdateDeadline::Interrupt;
+        }
+        // The tick may be one that passed while the guest waited: it has just come back then, and may go on.
+        if self.account.running_for() < EPOCH_TICK {
+            return UpdateDeadline::Continue(1);
+        }
+        UpdateDeadline::Yield(1)
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let by = desired.saturating_sub(current);
+        if by > self.limits.memory_bytes.saturating_sub(self.held.bytes()) {
+            self.stopped_by = Some(Stopped::Memory);
+            return Ok(false);
+        }
+        let allowed = self.held.grow(by);
+        if !allowed {
+            self.stopped_by = Some(Stopped::SharedMemory);
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let allowed = desired <= self.limits.table_elements;
+        if !allowed {
+            self.stopped_by = Some(Stopped::TableElements);
+        }
+        Ok(allowed)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::SharedMemory;
+    use super::*;
+    use crate::policy::limits::GUEST_MEMORY_RESERVE;
+
+    fn meter(limits: SandboxLimits, shared: usize) -> Meter {
+        Meter {
+            limits,
+            stopped_by: None,
+            held: Held::new(Arc::new(SharedMemory::new(shared))),
+            account: Arc::new(Account::new(Arc::default())),
+        }
+    }
+
+    #[test]
+    fn memories_are_limited_together() {
+        let mut meter = meter(SandboxLimits::new().with_memory_bytes(100), 0);
+        assert!(meter.memory_growing(0, 60, None).unwrap());
+        assert!(meter.memory_growing(0, 40, None).unwrap());
+        assert!(!meter.memory_growing(40, 41, None).unwrap());
+        assert_eq!(meter.stopped_by, Some(Stopped::Memory));
+    }
+
+    #[test]
+    fn the_memory_of_all_guests_is_a_limit_of_its_own() {
+        let mut meter = meter(SandboxLimits::new(), 10);
+        let all = GUEST_MEMORY_RESERVE + 10;
+        assert!(meter.memory_growing(0, all, None).unwrap());
+        assert!(!meter.memory_growing(all, all + 1, None).unwrap());
+        assert_eq!(meter.stopped_by, Some(Stopped::SharedMemory));
+    }
+
+    #[test]
+    fn a_table_may_have_as_many_elements_as_the_limit_says_and_no_more() {
+        let mut meter = meter(SandboxLimits::new().with_table_elements(7), 0);
+        assert!(meter.table_growing(0, 7, None).unwrap());
+        assert!(!meter.table_growing(7, 8, None).unwrap());
+        assert_eq!(meter.stopped_by, Some(Stopped::TableElements));
+    }
+}
