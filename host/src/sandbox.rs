@@ -14,6 +14,8 @@
 mod account;
 mod memory;
 mod meter;
+mod processor;
+mod purse;
 mod turns;
 
 use std::future::Future;
@@ -39,6 +41,7 @@ use account::{Account, on_account};
 use memory::Held;
 pub(crate) use memory::SharedMemory;
 use meter::{Meter, Stopped};
+pub(crate) use purse::Purse;
 pub(crate) use turns::Turns;
 
 /// The interfaces that a plugin may import, without their versions: any 0.2.x.
@@ -95,6 +98,7 @@ pub(crate) struct Linked {
     world: WorldIndices,
     token_counter: Option<CountsTokensIndices>,
     health: Option<TellsHealthIndices>,
+    purse: Arc<Purse>,
 }
 
 impl Linked {
@@ -148,6 +152,7 @@ pub(crate) fn link(
             .then(|| TellsHealthIndices::new(&pre))
             .transpose()?,
         pre,
+        purse: Arc::new(Purse::new()),
     })
 }
 
@@ -207,7 +212,7 @@ impl Sandbox {
         http.set_field_size_limit(limits.field_bytes);
         let host_call_fuel = limits.host_call_fuel;
         let hooks = egress.hooks();
-        let account = Arc::new(Account::new(hooks.traffic()));
+        let account = Arc::new(Account::new(hooks.traffic(), linked.purse.clone()));
         let pace = Pace {
             patience: egress.grant().limits.total_timeout.saturating_add(GRACE),
             account: account.clone(),

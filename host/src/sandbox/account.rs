@@ -1,11 +1,11 @@
 //! What one store has computed, and what its traffic pays for.
 //!
-//! Time is counted from the beginning to the end of each poll of a call's future: all that the guest, and the host on its
-//! behalf, does in between. Waiting costs nothing. A thread that the operating system takes the processor from goes on
-//! counting; on a machine that is overloaded a guest looks slower than it is, by that much.
+//! Processor time is counted from the beginning to the end of each poll of a call's future: all that the guest, and the
+//! host on its behalf, does in between. Waiting costs nothing.
 //!
 //! An honest provider computes because bytes come: so much for a piece of an answer, so much for each byte. Those pay. A
-//! guest that computes beyond its traffic and a [`CREDIT`] is in debt, and waits its turn
+//! guest that computes beyond its traffic and a [`CREDIT`] (which it gets while its plugin's other chats have not used up
+//! theirs together, see [`Purse`]) is in debt, and waits its turn
 //! ([`Turns`](super::turns::Turns)) instead of running at once.
 
 use std::future::{Future, poll_fn};
@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::ready;
 use std::time::{Duration, Instant};
 
+use super::processor;
+use super::purse::Purse;
 use super::turns::Turns;
 use crate::egress::Traffic;
 use crate::engine::Clock;
@@ -29,17 +31,22 @@ pub(super) struct Account {
     before_call: AtomicU64,
     /// When the present poll began, in nanoseconds since `began`.
     entered: AtomicU64,
+    /// What of `spent` the traffic has not paid for; it is put down in the purse.
+    unpaid: AtomicU64,
     traffic: Arc<Traffic>,
+    purse: Arc<Purse>,
 }
 
 impl Account {
-    pub(super) fn new(traffic: Arc<Traffic>) -> Self {
+    pub(super) fn new(traffic: Arc<Traffic>, purse: Arc<Purse>) -> Self {
         Self {
             began: Instant::now(),
             spent: AtomicU64::new(0),
             before_call: AtomicU64::new(0),
             entered: AtomicU64::new(0),
+            unpaid: AtomicU64::new(0),
             traffic,
+            purse,
         }
     }
 
@@ -59,27 +66,42 @@ impl Account {
         Duration::from_nanos(polls) + self.running_for()
     }
 
-    /// Nanoseconds computed beyond what was paid for; none: it is paid for.
+    /// Nanoseconds computed beyond what is paid for or lent; none: it may run at once.
     fn debt(&self) -> Option<u64> {
-        let (frames, bytes) = self.traffic.counts();
-        let paid = nanos(CREDIT)
-            .saturating_add(frames.saturating_mul(nanos(PAID_PER_FRAME)))
-            .saturating_add(bytes.saturating_mul(nanos(PAID_PER_BYTE)));
-        let owed = self.spent.load(Ordering::Relaxed).saturating_sub(paid);
-        (owed > 0).then_some(owed)
+        match self.unpaid.load(Ordering::Relaxed) {
+            0 => None,
+            unpaid if unpaid <= nanos(CREDIT) && self.purse.lends() => None,
+            unpaid => Some(unpaid),
+        }
     }
 
     fn now(&self) -> u64 {
         nanos(self.began.elapsed())
     }
 
-    fn enter(&self) {
-        self.entered.store(self.now(), Ordering::Relaxed);
+    fn enter(&self) -> Instant {
+        let now = processor::begin();
+        let since = nanos(now.saturating_duration_since(self.began));
+        self.entered.store(since, Ordering::Relaxed);
+        now
     }
 
-    fn leave(&self) {
-        let poll = nanos(self.running_for());
-        self.spent.fetch_add(poll, Ordering::Relaxed);
+    fn leave(&self, entered: Instant) {
+        self.spend(nanos(processor::since(entered)));
+    }
+
+    /// Adds to what was spent, and settles with the purse.
+    fn spend(&self, time: u64) {
+        let spent = self.spent.fetch_add(time, Ordering::Relaxed) + time;
+        let (frames, bytes) = self.traffic.counts();
+        let paid = (frames.saturating_mul(nanos(PAID_PER_FRAME)))
+            .saturating_add(bytes.saturating_mul(nanos(PAID_PER_BYTE)));
+        let unpaid = spent.saturating_sub(paid);
+        let before = self.unpaid.swap(unpaid, Ordering::Relaxed);
+        // The purse is shared by all chats of the plugin, and an honest one does not come to it while it streams.
+        if unpaid != before {
+            self.purse.owe(unpaid.cast_signed() - before.cast_signed());
+        }
     }
 }
 
@@ -106,9 +128,9 @@ pub(super) async fn on_account<T>(
             }
             Some(debt) => Some(ready!(place.poll_turn(debt, cx))),
         };
-        account.enter();
+        let entered = account.enter();
         let polled = call.as_mut().poll(cx);
-        account.leave();
+        account.leave(entered);
         drop(turn);
         polled
     })
@@ -118,35 +140,49 @@ pub(super) async fn on_account<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::limits::PLUGIN_CREDIT;
+
+    fn account(purse: &Arc<Purse>) -> (Account, Arc<Traffic>) {
+        let traffic = Arc::new(Traffic::default());
+        (Account::new(traffic.clone(), purse.clone()), traffic)
+    }
 
     #[test]
     fn traffic_pays_for_computing_and_debt_is_what_it_does_not_pay_for() {
-        let traffic = Arc::new(Traffic::default());
-        let account = Account::new(traffic.clone());
-        let spend = |time: Duration| account.spent.fetch_add(nanos(time), Ordering::Relaxed);
-        spend(CREDIT);
+        let (account, traffic) = account(&Arc::new(Purse::new()));
+        account.spend(nanos(CREDIT));
         assert_eq!(account.debt(), None);
-        spend(PAID_PER_FRAME + 1_000 * PAID_PER_BYTE);
-        assert_eq!(
-            account.debt(),
-            Some(nanos(PAID_PER_FRAME + 1_000 * PAID_PER_BYTE))
-        );
+        account.spend(1);
+        assert_eq!(account.debt(), Some(nanos(CREDIT) + 1));
         traffic.count(1_000);
+        account.spend(0);
         assert_eq!(account.debt(), None);
+    }
+
+    #[test]
+    fn short_chats_do_not_each_begin_anew() {
+        let purse = Arc::new(Purse::new());
+        let chats = 2 * (nanos(PLUGIN_CREDIT) / nanos(CREDIT));
+        let mut refused = 0;
+        for _ in 0..chats {
+            let (chat, _) = account(&purse);
+            chat.spend(nanos(CREDIT));
+            refused += u64::from(chat.debt().is_some());
+        }
+        // What is forgiven meanwhile lets a few more through.
+        assert!(refused > chats / 4, "{refused} of {chats}");
     }
 
     #[test]
     fn a_call_is_counted_by_its_own_polls() {
         let hour = Duration::from_secs(3600);
-        let account = Account::new(Arc::default());
+        let (account, _) = account(&Arc::new(Purse::new()));
         account.spent.store(nanos(hour), Ordering::Relaxed);
         account.enter();
         assert!(account.in_this_call() >= hour);
         account.begin_call();
         assert!(account.in_this_call() < hour);
-        std::thread::sleep(Duration::from_millis(5));
-        account.leave();
-        account.enter();
-        assert!(account.in_this_call() >= Duration::from_millis(5));
+        account.spend(nanos(hour));
+        assert!(account.in_this_call() >= hour);
     }
 }

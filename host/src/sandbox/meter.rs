@@ -88,6 +88,7 @@ impl ResourceLimiter for Meter {
 #[cfg(test)]
 mod tests {
     use super::super::memory::SharedMemory;
+    use super::super::purse::Purse;
     use super::*;
     use crate::policy::limits::GUEST_MEMORY_RESERVE;
 
@@ -96,7 +97,7 @@ mod tests {
             limits,
             stopped_by: None,
             held: Held::new(Arc::new(SharedMemory::new(shared))),
-            account: Arc::new(Account::new(Arc::default())),
+            account: Arc::new(Account::new(Arc::default(), Arc::new(Purse::new()))),
         }
     }
 

@@ -1,0 +1,281 @@
+//! A thousand hostile chats beside a hundred healthy ones: do the healthy ones notice?
+//!
+//! One engine, one runtime with as many threads as there are processors, one process. The healthy chats stream from a
+//! paced server on a thread of its own; each event carries the time at which it was written, and its delay is what passed
+//! until the chat gave it out. First they are alone, then beside the hostile ones, then alone again, so that a drift of
+//! the machine is seen. Whatever ends is begun anew, so that there are as many at the end as at the beginning.
+//!
+//! `cargo test -p provider-host --test neighbours` runs it and prints the table; names of attacks after `--` are the only
+//! ones then. It is a measurement and no gate: a
+//! machine that others use too makes every figure larger, and the ratio is what to read.
+
+#[path = "../../host/build/component.rs"]
+#[allow(dead_code, reason = "the recipe of every component")]
+mod component;
+mod figures;
+mod server;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use provider_host::policy::{Grant, NetworkLimits, Origin, SandboxLimits};
+use provider_host::types::{
+    ChatRequest, ContentPart, Cost, Event, Message, Modality, Model, ModelSource, Sampling,
+    Settings,
+};
+use provider_host::{Engine, EngineOptions, Error, Plugin, Provider, ProviderOptions};
+
+use figures::{Delays, resident_mib};
+use server::{Paced, now};
+
+const HEALTHY: usize = 100;
+const HOSTILE: usize = 1_000;
+
+/// Events a second of each healthy chat.
+const RATE: u32 = 20;
+
+/// How long each phase is measured, and how long it may settle before.
+const PHASE: Duration = Duration::from_secs(20);
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// What the hostile ones do, in equal parts.
+const ATTACKS: &[&str] = &[
+    "endless-loop",
+    "endless-host-calls",
+    "endless-wait",
+    "endless-yields",
+    "recursion",
+    "memory",
+    "memory-touched",
+    "pollables",
+    "header-bytes",
+    "unfinished-requests",
+    "body-that-nobody-reads",
+    "endless-text",
+    "computing-trickle",
+];
+
+/// What the hostile ones came to, by attack.
+type Ends = Arc<Mutex<BTreeMap<String, u64>>>;
+
+fn main() {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(measure(processors));
+}
+
+async fn measure(processors: usize) {
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    let attacks: Vec<&'static str> = ATTACKS
+        .iter()
+        .copied()
+        .filter(|attack| named.is_empty() || named.iter().any(|name| name == attack))
+        .collect();
+    assert!(!attacks.is_empty(), "no such attack; there are {ATTACKS:?}");
+    let mut options = EngineOptions::default();
+    options.max_chats = 2_000;
+    let engine = Engine::new(options).expect("an engine");
+    let paced = Paced::start(RATE);
+    let healthy = healthy(&engine, &paced);
+    let hostile = plugin(&engine, "hostile-provider");
+
+    let delays = Arc::new(Delays::default());
+    let stop = Arc::new(AtomicBool::new(false));
+    for _ in 0..HEALTHY {
+        tokio::spawn(stream(healthy.clone(), delays.clone(), stop.clone()));
+    }
+    println!(
+        "{HEALTHY} healthy chats of {RATE} events a second, {HOSTILE} hostile ones, {processors} processors; delays in ms"
+    );
+    println!(
+        "{:<22}{:>9}{:>9}{:>9}{:>9}{:>10}{:>12}",
+        "", "events", "p50", "p99", "p99.9", "max", "resident"
+    );
+
+    let before = phase("alone", &delays).await;
+    let ends = Ends::default();
+    let attacking = Arc::new(AtomicBool::new(true));
+    for number in 0..HOSTILE {
+        let attack = attacks[number % attacks.len()];
+        tokio::spawn(attack_on(
+            hostile_provider(&hostile, attack, &paced),
+            attack,
+            attacking.clone(),
+            ends.clone(),
+        ));
+    }
+    let beside = phase("beside hostile chats", &delays).await;
+    attacking.store(false, Ordering::Relaxed);
+    stop.store(true, Ordering::Relaxed);
+    println!("p99 beside / alone: {:.2}", beside / before);
+    println!("What became of the hostile chats:");
+    for (end, count) in ends.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        println!("{count:>8}  {end}");
+    }
+    // The chats that are left end with the process.
+    std::process::exit(0);
+}
+
+/// Measures for a while; prints a row and gives back its p99.
+async fn phase(name: &str, delays: &Delays) -> f64 {
+    tokio::time::sleep(SETTLE).await;
+    delays.clear();
+    tokio::time::sleep(PHASE).await;
+    let figures = delays.figures();
+    println!(
+        "{name:<22}{:>9}{:>9.2}{:>9.2}{:>9.2}{:>10.2}{:>8} MiB",
+        figures.count,
+        figures.p50,
+        figures.p99,
+        figures.p999,
+        figures.max,
+        resident_mib()
+    );
+    figures.p99
+}
+
+/// One healthy chat after the other.
+async fn stream(provider: Provider, delays: Arc<Delays>, stop: Arc<AtomicBool>) {
+    while !stop.load(Ordering::Relaxed) {
+        let mut chat = provider
+            .chat(&model(), &request())
+            .await
+            .expect("a healthy chat begins");
+        loop {
+            let batch = chat.next_batch(64).await.expect("a healthy chat goes on");
+            if batch.is_empty() {
+                break;
+            }
+            let arrived = now();
+            for event in &batch {
+                if let Event::Text(text) = event {
+                    let written: u64 = text.trim().parse().expect("the time it was written");
+                    delays.add(arrived.saturating_sub(written));
+                }
+            }
+        }
+    }
+}
+
+/// One attack after the other, with a pause like that of a user who tries again.
+async fn attack_on(provider: Provider, attack: &str, go_on: Arc<AtomicBool>, ends: Ends) {
+    while go_on.load(Ordering::Relaxed) {
+        let end = match converse(&provider, &go_on).await {
+            Ok(()) => "came to its end".to_owned(),
+            Err(error) => format!("{}: {}", error.kind_name(), limit_of(&error)),
+        };
+        let end = format!("{attack}: {end}");
+        *ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(end)
+            .or_default() += 1;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn converse(provider: &Provider, go_on: &AtomicBool) -> Result<(), Error> {
+    let mut chat = provider.chat(&model(), &request()).await?;
+    while go_on.load(Ordering::Relaxed) {
+        if chat.next_batch(64).await?.is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The part of a message that says what happened.
+fn limit_of(error: &Error) -> String {
+    let message = error.message();
+    let end = message.find("; its chat").unwrap_or(message.len());
+    message[..end].to_owned()
+}
+
+fn healthy(engine: &Engine, paced: &Paced) -> Provider {
+    let base_url = format!("http://{}/v1", paced.address());
+    let settings = Settings {
+        config: Some(format!(r#"{{"baseUrl":"{base_url}"}}"#)),
+        api_key: Some("any".into()),
+        discover: false,
+        models: Vec::new(),
+    };
+    let grant = Grant::new(Origin::parse(&base_url).expect("an origin"));
+    let plugin = Plugin::embedded(engine).expect("the plugin of this build");
+    Provider::new(&plugin, ProviderOptions::new(settings, grant)).expect("a provider")
+}
+
+fn hostile_provider(plugin: &Plugin, attack: &str, paced: &Paced) -> Provider {
+    let granted = paced.address();
+    let settings = Settings {
+        config: Some(format!(
+            r#"{{"attack":"{attack}","at":"next","granted":"{granted}","other":"127.0.0.1:1"}}"#
+        )),
+        api_key: None,
+        discover: false,
+        models: Vec::new(),
+    };
+    let grant = Grant::new(Origin::parse(&format!("http://{granted}/v1")).expect("an origin"))
+        .with_limits(NetworkLimits::new());
+    let options = ProviderOptions::new(settings, grant).with_sandbox(SandboxLimits::new());
+    Provider::new(plugin, options).expect("a provider")
+}
+
+fn plugin(engine: &Engine, package: &str) -> Plugin {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a workspace");
+    let built = component::build_package(workspace, package).expect("the component");
+    Plugin::from_file(engine, &built).expect("a plugin like any other")
+}
+
+fn model() -> Model {
+    Model {
+        id: "model".into(),
+        name: "model".into(),
+        reasoning: false,
+        input: vec![Modality::Text],
+        cost: Cost {
+            input: 0.0,
+            output: 0.0,
+            cache_read: 0.0,
+            cache_write: 0.0,
+        },
+        context_window: 40_960,
+        max_tokens: 8_192,
+        parent: None,
+        source: ModelSource::Declared,
+    }
+}
+
+fn request() -> ChatRequest {
+    ChatRequest {
+        messages: vec![Message::User(vec![ContentPart::Text("Count.".into())])],
+        tools: Vec::new(),
+        tool_choice: None,
+        parallel_tool_calls: None,
+        max_tokens: None,
+        prompt_tokens: None,
+        sampling: Sampling {
+            temperature: None,
+            top_p: None,
+            top_k: None,
+            min_p: None,
+            presence_penalty: None,
+            frequency_penalty: None,
+            repetition_penalty: None,
+            seed: None,
+        },
+        stop: Vec::new(),
+        response_format: None,
+        reasoning: None,
+        priority: None,
+        extra: None,
+    }
+}
