@@ -12,6 +12,7 @@
 //! Everything dies with the store. Nothing is kept from one chat to the next.
 
 mod account;
+mod clock;
 mod memory;
 mod meter;
 mod processor;
@@ -38,6 +39,7 @@ use crate::grammar::Violation;
 use crate::policy::SandboxLimits;
 
 use account::{Account, on_account};
+use clock::{Coarse, CoarseClock};
 use memory::Held;
 pub(crate) use memory::SharedMemory;
 use meter::{Meter, Stopped};
@@ -126,13 +128,12 @@ pub(crate) fn link(
 
     let mut linker = Linker::<State>::new(engine);
     wasmtime_wasi_io::add_to_linker_async(&mut linker)?;
-    monotonic_clock::add_to_linker::<_, wasmtime_wasi::clocks::WasiClocks>(
-        &mut linker,
-        |state: &mut State| WasiClocksCtxView {
+    monotonic_clock::add_to_linker::<_, CoarseClock>(&mut linker, |state: &mut State| {
+        Coarse(WasiClocksCtxView {
             ctx: &mut state.clocks,
             table: &mut state.table,
-        },
-    )?;
+        })
+    })?;
     let options = wasmtime_wasi_http::p2::bindings::LinkOptions::default();
     http::types::add_to_linker::<_, WasiHttp>(&mut linker, &(&options).into(), State::http)?;
     http::outgoing_handler::add_to_linker::<_, WasiHttp>(&mut linker, State::http)?;

@@ -168,6 +168,10 @@ pub const GUEST_MEMORY_RESERVE: usize = 8 << 20;
 /// Bytes of linear memory that all stores of an engine may hold together beyond their reserves: ten of the largest.
 pub const SHARED_GUEST_MEMORY: usize = 4 << 30;
 
+/// Steps of the clock that a guest sees. A thousand times what a timing attack would want, and a thousandth of what a
+/// time-out needs.
+pub const CLOCK_STEP: Duration = Duration::from_millis(1);
+
 /// The CPU time that one call into the guest may take; an honest one takes microseconds to milliseconds.
 pub const CPU_TIME_PER_CALL: Duration = Duration::from_secs(5);
 
