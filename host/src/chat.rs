@@ -18,9 +18,10 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use crate::bindings::types::Event;
+use crate::bindings::types::{Event, FinishReason, UsageSource};
 use crate::error::Result;
 use crate::grammar::{Grammar, Violation};
+use crate::policy::limits::EVENT_BASE_BYTES;
 use crate::sandbox::{Running, Sandbox};
 
 /// Most events of one batch of [`Chat`] as a stream. A batch is what is ready,
@@ -138,9 +139,10 @@ impl std::fmt::Debug for Chat {
 ///
 /// An answer that leaves the grammar ends there. The events before that are
 /// given out, and nothing is asked of the guest any more.
-async fn drive(mut sandbox: Sandbox, running: Running, slot: Arc<Mutex<Slot>>) {
+async fn drive(mut sandbox: Sandbox, mut running: Running, slot: Arc<Mutex<Slot>>) {
     let mut grammar = Grammar::new();
     let mut violation = None;
+    let mut bytes_left = sandbox.event_bytes();
     loop {
         let max = poll_fn(|_| {
             let slot = lock(&slot);
@@ -154,7 +156,8 @@ async fn drive(mut sandbox: Sandbox, running: Running, slot: Arc<Mutex<Slot>>) {
         .await;
         let batch = match violation.take() {
             Some(violation) => Err(sandbox.misbehaved(violation)),
-            None => match sandbox.next(&running, max).await {
+            None => match sandbox.next(&mut running, max).await {
+                Ok(events) if !spend(&mut bytes_left, &events) => Err(sandbox.too_many_events()),
                 Ok(events) => match read_along(&mut grammar, events) {
                     (events, Some(one)) if events.is_empty() => Err(sandbox.misbehaved(one)),
                     (events, found) => {
@@ -171,6 +174,40 @@ async fn drive(mut sandbox: Sandbox, running: Running, slot: Arc<Mutex<Slot>>) {
             return;
         }
     }
+}
+
+/// Takes the bytes of events from what is left. False: there are not as many.
+fn spend(left: &mut u64, events: &[Event]) -> bool {
+    let bytes = events.iter().map(|event| EVENT_BASE_BYTES + texts(event));
+    match left.checked_sub(bytes.sum()) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
+    }
+}
+
+/// Bytes of the texts of an event.
+fn texts(event: &Event) -> u64 {
+    let bytes = match event {
+        Event::Start(start) => start.id.len() + start.model.len(),
+        Event::Text(text) | Event::Reasoning(text) => text.len(),
+        Event::ToolCallStart(call) => call.id.len() + call.name.len(),
+        Event::ToolCallArguments(call) => call.delta.len(),
+        Event::ToolCallEnd(call) => call.id.len() + call.name.len() + call.arguments.len(),
+        Event::Usage(usage) => match &usage.source {
+            UsageSource::Other(word) => word.len(),
+            UsageSource::Final | UsageSource::Interim => 0,
+        },
+        Event::Note(note) => {
+            note.code.len() + note.path.as_ref().map_or(0, String::len) + note.message.len()
+        }
+        Event::Finish(FinishReason::Other(word)) => word.len(),
+        Event::Finish(_) => 0,
+        Event::Other(extension) => extension.name.len() + extension.value.len(),
+    };
+    bytes as u64
 }
 
 /// The events up to the first that leaves the grammar, and how it does. No
@@ -196,7 +233,19 @@ fn lock(slot: &Mutex<Slot>) -> std::sync::MutexGuard<'_, Slot> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bindings::types::{FinishReason, StreamStart};
+    use crate::bindings::types::StreamStart;
+
+    #[test]
+    fn each_event_counts_its_texts_and_something_for_itself() {
+        let text = |length| vec![Event::Text("a".repeat(length))];
+        let mut left = 3 * EVENT_BASE_BYTES + 10;
+        assert!(spend(&mut left, &text(4)));
+        assert!(spend(&mut left, &[Event::Finish(FinishReason::Stop)]));
+        assert_eq!(left, EVENT_BASE_BYTES + 6);
+        assert!(!spend(&mut left, &text(7)), "one byte past the limit");
+        assert!(spend(&mut left, &text(6)), "at the limit");
+        assert_eq!(left, 0);
+    }
 
     #[test]
     fn what_came_before_a_violation_is_given_out_and_nothing_after_it() {

@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::bindings::types;
+use crate::policy::limits::{MESSAGE_BYTES, WORD_BYTES};
 
 /// Result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -178,6 +179,18 @@ impl Error {
         self.map_message(f)
     }
 
+    /// Keeps the texts that are not the host's own to what people can read.
+    pub(crate) fn bounded(mut self) -> Self {
+        cut(&mut self.0.message, MESSAGE_BYTES);
+        if let ErrorKind::Other(word) = &mut self.0.kind {
+            cut(word, WORD_BYTES);
+        }
+        if let Some(code) = &mut self.0.code {
+            cut(code, WORD_BYTES);
+        }
+        self
+    }
+
     pub(crate) fn with_core_dump(mut self, dump: Option<Vec<u8>>) -> Self {
         self.0.core_dump = dump;
         self
@@ -252,6 +265,16 @@ impl Error {
     }
 }
 
+/// Cuts a text to at most `most` bytes, the ellipsis that says so included.
+fn cut(text: &mut String, most: usize) {
+    const ELLIPSIS: char = '…';
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most - ELLIPSIS.len_utf8()));
+        text.push(ELLIPSIS);
+        text.shrink_to_fit();
+    }
+}
+
 impl From<types::Error> for Error {
     fn from(error: types::Error) -> Self {
         use types::ErrorKind as K;
@@ -317,5 +340,38 @@ impl std::error::Error for Error {
             .source
             .as_deref()
             .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_at_a_character_and_says_so() {
+        for (text, cut_to_8) in [
+            ("", ""),
+            ("12345678", "12345678"),
+            ("123456789", "12345…"),
+            ("1234é6789", "1234…"),
+            ("漢漢漢", "漢…"),
+        ] {
+            let mut cut_text = text.to_owned();
+            cut(&mut cut_text, 8);
+            assert_eq!(cut_text, cut_to_8, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_too_long_is_cut() {
+        let long = "a".repeat(1 << 20);
+        let mut error = Error::new(ErrorKind::Other(long.clone()), long.clone());
+        error.0.code = Some(long);
+        let error = error.bounded();
+        assert_eq!(error.message().len(), MESSAGE_BYTES);
+        assert_eq!(error.kind_name().len(), WORD_BYTES);
+        assert_eq!(error.code().map(str::len), Some(WORD_BYTES));
+        let error = Error::new(ErrorKind::Server, "short").bounded();
+        assert_eq!(error.message(), "short");
     }
 }

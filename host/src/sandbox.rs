@@ -21,12 +21,14 @@ mod turns;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use wasmtime::component::{Component, Instance, InstancePre, Linker, ResourceAny, ResourceTable};
+use wasmtime::component::{
+    Component, Instance, InstancePre, Linker, ResourceAny, ResourceTable, ResourceTableError,
+};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmCoreDump};
 use wasmtime_wasi::clocks::{WasiClocksCtx, WasiClocksCtxView};
-use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_http::{FieldMapError, WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::{
     CountsTokens, CountsTokensIndices, ServerHealth, TellsHealth, TellsHealthIndices, TokenCount,
@@ -160,6 +162,8 @@ pub(crate) fn link(
 /// An answer that a guest is giving.
 pub(crate) struct Running {
     stream: ResourceAny,
+    /// What is left of the time that the calls for it may take together.
+    time_left: Duration,
 }
 
 /// One instance in its store.
@@ -178,6 +182,11 @@ const GRACE: Duration = Duration::from_secs(2);
 #[error("it waited for longer than {} s", .0.as_secs_f32())]
 struct Overdue(Duration);
 
+/// An answer that goes on and on.
+#[derive(Debug, thiserror::Error)]
+#[error("its events have more than {0} bytes")]
+struct TooManyEvents(u64);
+
 /// How the calls of one store go on: counted, in turn, and not for ever.
 struct Pace {
     /// How long one call may take, waiting included.
@@ -191,10 +200,20 @@ impl Pace {
     /// A call, or what became of it in the time that there is. The network's own limits end each wait of an honest guest
     /// before this does; a guest may also wait for a clock, or for a body that nobody reads.
     async fn of<T>(&self, call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+        self.of_at_most(self.patience, call).await
+    }
+
+    /// The same where some of the time is gone already.
+    async fn of_at_most<T>(
+        &self,
+        left: Duration,
+        call: impl Future<Output = wasmtime::Result<T>>,
+    ) -> wasmtime::Result<T> {
         let call = on_account(&self.account, &self.turns, &self.clock, call);
-        match tokio::time::timeout(self.patience, call).await {
-            Ok(result) => result,
-            Err(_) => Err(Overdue(self.patience).into()),
+        match tokio::time::timeout(left, call).await {
+            // A call that is ready at once never looks at the time.
+            Ok(result) if !left.is_zero() => result,
+            _ => Err(Overdue(self.patience).into()),
         }
     }
 }
@@ -356,16 +375,36 @@ impl Sandbox {
         let call = chat.call_start(&mut self.store, settings, model, request);
         let result = self.pace.of(call).await;
         let stream = self.outcome(result, "start")?;
-        Ok(Running { stream })
+        Ok(Running {
+            stream,
+            time_left: self.pace.patience,
+        })
     }
 
-    /// `chat-stream.next`.
-    pub(crate) async fn next(&mut self, running: &Running, max: u32) -> Result<Vec<types::Event>> {
+    /// `chat-stream.next`. An answer is one exchange, so that all calls for it have the time of one together.
+    pub(crate) async fn next(
+        &mut self,
+        running: &mut Running,
+        max: u32,
+    ) -> Result<Vec<types::Event>> {
         self.begin_call();
+        let began = Instant::now();
         let stream = self.world.llm_provider_chat().chat_stream();
         let call = stream.call_next(&mut self.store, running.stream, max);
-        let result = self.pace.of(call).await;
+        let result = self.pace.of_at_most(running.time_left, call).await;
+        running.time_left = running.time_left.saturating_sub(began.elapsed());
         self.outcome(result, "next")
+    }
+
+    /// Bytes that the events of one answer may have.
+    pub(crate) fn event_bytes(&self) -> u64 {
+        self.store.data().meter.limits.event_bytes
+    }
+
+    /// The error of an answer that has more than that.
+    pub(crate) fn too_many_events(&mut self) -> Error {
+        let limit = self.event_bytes();
+        failure(&mut self.store, TooManyEvents(limit).into(), "next")
     }
 
     /// The error of an answer that left the grammar.
@@ -414,7 +453,7 @@ impl Sandbox {
         );
         let redact = |text| hooks.redact(text);
         let Some(cause) = hooks.last_failure().filter(|_| transport_speaks) else {
-            return error.map_texts(redact);
+            return error.map_texts(redact).bounded();
         };
         let detail = cause.detail().filter(|detail| !detail.is_empty());
         error
@@ -423,6 +462,7 @@ impl Sandbox {
                 _ => message,
             })
             .map_texts(redact)
+            .bounded()
             .caused_by(cause)
     }
 }
@@ -484,10 +524,11 @@ fn failure(store: &mut Store<State>, error: wasmtime::Error, call: &str) -> Erro
         (None, Some(Trap::StackOverflow)) => Some("stack".to_owned()),
         (None, None) if overdue.is_some() => overdue.map(|Overdue(patience)| {
             format!(
-                "time ({} s for one call, waiting included)",
+                "time ({} s for one call or one answer, waiting included)",
                 patience.as_secs_f32()
             )
         }),
+        (None, None) => of_the_host(&error, limits),
         (None, _) => None,
     };
     let error = match limit {
@@ -512,6 +553,30 @@ fn failure(store: &mut Store<State>, error: wasmtime::Error, call: &str) -> Erro
         }
     };
     error.sent(sent).with_core_dump(core_dump)
+}
+
+/// The limit of what the host keeps or copies for a guest that an error tells of.
+fn of_the_host(error: &wasmtime::Error, limits: &SandboxLimits) -> Option<String> {
+    if error.is::<TooManyEvents>() {
+        return Some(format!(
+            "events ({} bytes in one answer)",
+            limits.event_bytes
+        ));
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return Some(format!("handles ({})", limits.resource_table_entries));
+    }
+    if let Some(FieldMapError::TotalSizeTooBig | FieldMapError::TooManyFields) =
+        error.downcast_ref()
+    {
+        return Some(format!("header fields ({} bytes)", limits.field_bytes));
+    }
+    // wasmtime's error for it has no name.
+    let root = error.root_cause().to_string();
+    root.starts_with("too much data is being copied").then(|| {
+        let bytes = limits.host_call_fuel;
+        format!("data of one call ({bytes} bytes from the plugin to the host)")
+    })
 }
 
 /// The innermost cause of an error: what is above it are addresses in a guest.

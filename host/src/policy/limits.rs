@@ -140,6 +140,20 @@ pub const FIELD_BYTES: usize = 128 << 10;
 /// returns, and a hundred thousand tokens of text are 0.4 MB. (A request goes the other way and does not count.)
 pub const HOST_CALL_FUEL: usize = 16 << 20;
 
+/// An hour of 400 tokens a second is 1.4 million events, each of which counts [`EVENT_BASE_BYTES`] and its few bytes of
+/// text: 190 MB.
+pub const EVENT_BYTES: u64 = 256 << 20;
+
+/// What an event counts beside its texts: what it takes in the guest's memory, so that events of nothing are not free.
+pub const EVENT_BASE_BYTES: u64 = 128;
+
+/// Bytes of a plugin's error message that are kept. The contract lets a server say 4 KiB; this leaves as much for the
+/// provider's own words, and none for a plugin that would fill a log.
+pub const MESSAGE_BYTES: usize = 8 << 10;
+
+/// Bytes of a plugin's own word for a kind of error, and of a server's name for one.
+pub const WORD_BYTES: usize = 256;
+
 /// How often an engine's epoch moves on while guests run: the longest time for which one that computes keeps a thread of
 /// the executor, and how late a loop without end is noticed.
 pub const EPOCH_TICK: Duration = Duration::from_millis(1);
@@ -197,6 +211,8 @@ limits! {
         field_bytes, with_field_bytes: usize = FIELD_BYTES;
         /// Bytes that one call may make the host allocate for what it is handed over, arguments and results.
         host_call_fuel, with_host_call_fuel: usize = HOST_CALL_FUEL;
+        /// Bytes of the events of one answer: their texts, and [`EVENT_BASE_BYTES`] for each.
+        event_bytes, with_event_bytes: u64 = EVENT_BYTES;
         /// CPU time of one call from host to guest; what is over is noticed within an [`EPOCH_TICK`]. Waiting does not
         /// count.
         cpu_time_per_call, with_cpu_time_per_call: Duration = CPU_TIME_PER_CALL;
