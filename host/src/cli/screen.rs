@@ -11,7 +11,7 @@ use provider_host::types::{self, Event};
 use super::amount;
 use super::answer::Answer;
 use super::opened::with_path;
-use super::terminal::{BOLD, DIM, harmless, one_line};
+use super::terminal::{BOLD, DIM, escaped, harmless, one_line};
 
 /// Writes an answer for people.
 pub(super) struct Screen<'a> {
@@ -64,11 +64,7 @@ impl<'a> Screen<'a> {
                 Event::Note(note) => {
                     self.end_of_line()?;
                     let message = with_path(note.path.as_deref(), &note.message);
-                    writeln!(
-                        self.aside,
-                        "{BOLD}note{BOLD:#}: {}",
-                        self.aside_text(&message)
-                    )?;
+                    writeln!(self.aside, "{BOLD}note{BOLD:#}: {}", escaped(&message))?;
                 }
                 Event::Start(_)
                 | Event::ToolCallStart(_)
@@ -88,11 +84,7 @@ impl<'a> Screen<'a> {
             return Ok(());
         };
         self.end_of_line()?;
-        writeln!(
-            self.aside,
-            "{BOLD}note{BOLD:#}: {}",
-            self.aside_text(&sentence)
-        )?;
+        writeln!(self.aside, "{BOLD}note{BOLD:#}: {}", escaped(&sentence))?;
         self.aside.flush()
     }
 
