@@ -11,7 +11,7 @@ use provider_host::types;
 use super::answer::Answer;
 use super::arguments::{Arguments, ChatOptions};
 use super::failure::{self, Failure, Status};
-use super::json::Line;
+use super::json::{self, Line};
 use super::opened::{self, Opened, with_path};
 use super::screen::Screen;
 use super::{request, terminal};
@@ -80,8 +80,7 @@ impl Lines {
     }
 
     fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, line)?;
-        self.out.write_all(b"\n")
+        writeln!(self.out, "{}", json::text(line)?)
     }
 
     fn error(&mut self, error: &anyhow::Error, so_far: Option<&Answer>) -> io::Result<()> {

@@ -2,11 +2,15 @@
 //! inspect --json`. Field names and their order stand here and nowhere else;
 //! nothing is added to them without a reason that outlives this version.
 
+mod harmless;
+
 use std::time::Duration;
 
 use provider_host::route::Step;
 use provider_host::types;
 use serde::Serialize;
+
+pub(super) use harmless::{text, write_pretty};
 
 /// One line of `chat --json`.
 #[derive(Debug, Serialize)]

@@ -48,8 +48,7 @@ fn write_json(provider: &str, models: &[types::Model]) -> anyhow::Result<()> {
             .collect(),
     };
     let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, &models).map_err(std::io::Error::from)?;
-    Ok(writeln!(out)?)
+    Ok(writeln!(out, "{}", json::text(&models)?)?)
 }
 
 /// The models as a table. Columns that would say the same everywhere, names

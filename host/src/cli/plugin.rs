@@ -37,8 +37,7 @@ fn look(file: &Path, as_json: bool) -> anyhow::Result<Status> {
             sha256: &found.sha256,
             signature: found.signature.as_deref(),
         };
-        serde_json::to_writer_pretty(&mut out, &inspection).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        json::write_pretty(&mut out, &inspection)?;
     } else {
         describe(&found, &mut anstream::stdout())?;
     }

@@ -71,7 +71,8 @@ pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-fn is_harmful(character: char) -> bool {
+/// Whether a character could drive a terminal or turn its text round.
+pub(super) fn is_harmful(character: char) -> bool {
     match character {
         '\n' | '\t' => false,
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,

@@ -1,0 +1,60 @@
+//! JSON that drives no terminal.
+//!
+//! JSON escapes C0 and leaves the rest as it is: `\u{9b}`, which many terminals take for the beginning of a command, and the
+//! marks that turn the direction of writing. A plugin or a server that puts them into a name would reach whoever looks at
+//! the output. Escaped they are the same JSON.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::cli::terminal::is_harmful;
+
+/// A value in one line, without a line break.
+pub(in crate::cli) fn text(value: &impl Serialize) -> io::Result<String> {
+    Ok(harmless(&serde_json::to_string(value)?).into_owned())
+}
+
+/// Writes a value over several lines.
+pub(in crate::cli) fn write_pretty(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    writeln!(out, "{}", harmless(&text))
+}
+
+/// Whatever is harmful stands in a string: outside of them JSON is plain.
+fn harmless(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_harmful) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 64);
+    for one in json.chars() {
+        match is_harmful(one) {
+            true => {
+                let mut units = [0; 2];
+                for unit in one.encode_utf16(&mut units) {
+                    escaped.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+            false => escaped.push(one),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_drives_a_terminal_is_escaped_and_reads_the_same() {
+        let said = "a\u{1b}[2J\u{9b}31m\u{7f}\u{202e}b\u{2066}\n\tc é 漢 \u{1f600}";
+        let json = text(&said).expect("JSON");
+        assert_eq!(
+            json,
+            "\"a\\u001b[2J\\u009b31m\\u007f\\u202eb\\u2066\\n\\tc é 漢 \u{1f600}\""
+        );
+        assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), said);
+        assert_eq!(text(&"plain").expect("JSON"), "\"plain\"");
+    }
+}
