@@ -9,6 +9,7 @@ mod answer;
 mod chat_json;
 mod doctor;
 mod gallery;
+mod hostile;
 mod interrupt;
 mod keys;
 mod mock_server;

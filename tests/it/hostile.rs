@@ -1,233 +1,90 @@
 //! Attacks of a hostile plugin on its host, each beside a healthy chat of the same engine.
 //!
 //! The plugin is `tests/hostile`, built like any other. It has the grant for one server. What it tries, it reports; what
-//! reached a server, the servers wrote down. Both must agree with the table, and the healthy chat must never notice.
+//! reached a server, the servers wrote down. Both must agree with the table, and the healthy chat must never notice. What
+//! happened is written down in `docs/attacks.md`.
 
 #[path = "../../host/build/component.rs"]
 #[allow(dead_code, reason = "the recipe of every component")]
 mod component;
 
+mod ends;
+mod table;
+mod witness;
+mod written;
+
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use provider_host::mock::{Mock, Options};
 use provider_host::policy::{Grant, NetworkLimits, Origin, SandboxLimits, Secret, Secrets};
-use provider_host::types::{Event, Settings};
-use provider_host::{Error, ErrorKind, Plugin, Provider, ProviderOptions};
+use provider_host::route::{Fit, Route, Step, Target};
+use provider_host::types::Settings;
+use provider_host::{Error, Plugin, Provider, ProviderOptions};
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
-use crate::support::{ask, engine, model, provider, run, text};
+use crate::support::{BOUND, ask, engine, model, provider, run, text};
+use ends::{Ends, Made};
+use table::ATTACKS;
+use witness::Witness;
+use written::WRITTEN;
 
 const KEY: &str = "sk-the-real-key-0123456789abcdef";
 
-/// How an attack ends.
-enum Ends {
-    /// The sandbox stops it at this limit.
-    Limit(&'static str),
-    /// It is stopped as a program that failed, in these words.
-    Trap(&'static str),
-    /// It comes back, and each of its steps begins with one of these. `answered` means the granted server.
-    Steps(&'static [&'static str]),
-}
-
-impl Ends {
-    /// As the page about security puts it.
-    fn in_words(&self) -> String {
-        match self {
-            Self::Limit(limit) => format!("limit: {}", limit.trim_end_matches(" (")),
-            Self::Trap(why) => format!("stopped: {why}"),
-            Self::Steps(steps) => format!("comes back: {}", steps.join("; ")),
-        }
-    }
-}
-
-struct Attack {
-    name: &'static str,
-    /// The functions it is made in.
-    at: &'static [&'static str],
-    ends: Ends,
-}
-
-const fn attack(name: &'static str, at: &'static [&'static str], ends: Ends) -> Attack {
-    Attack { name, at, ends }
-}
-
-/// The functions of the contract that are called with settings.
-const EVERYWHERE: &[&str] = &[
-    "check-settings",
-    "list-models",
-    "resolve-model",
-    "start",
-    "next",
-];
-
-const ATTACKS: &[Attack] = &[
-    attack("endless-loop", EVERYWHERE, Ends::Limit("processor time")),
-    attack(
-        "endless-host-calls",
-        EVERYWHERE,
-        Ends::Limit("processor time"),
-    ),
-    attack(
-        "endless-wait",
-        &["list-models", "next"],
-        Ends::Limit("time ("),
-    ),
-    attack("body-that-nobody-reads", &["next"], Ends::Limit("time (")),
-    attack("recursion", EVERYWHERE, Ends::Limit("stack")),
-    attack(
-        "recursion-in-memory",
-        EVERYWHERE,
-        Ends::Trap("out of bounds memory access"),
-    ),
-    attack("memory", EVERYWHERE, Ends::Limit("memory")),
-    attack("trap", EVERYWHERE, Ends::Trap("unreachable")),
-    attack(
-        "pollables",
-        &["next"],
-        Ends::Trap("resource table has no free keys"),
-    ),
-    attack(
-        "fields",
-        &["next"],
-        Ends::Trap("resource table has no free keys"),
-    ),
-    attack(
-        "header-bytes",
-        &["next"],
-        Ends::Trap("total size of fields exceeds limit"),
-    ),
-    attack(
-        "more-events-than-asked",
-        &["next"],
-        Ends::Steps(&["one more"]),
-    ),
-    attack(
-        "unfinished-requests",
-        &["next"],
-        Ends::Steps(&["4 waiting, 60 denied, 0 answered"]),
-    ),
-    attack("giant-path", &["next"], Ends::Steps(&["refused path"])),
-    attack("giant-body", &["next"], Ends::Steps(&["failed write"])),
-    attack("other-origins", &["next"], Ends::Steps(&["denied"])),
-    attack(
-        "addresses-by-other-names",
-        &["next"],
-        Ends::Steps(&["denied", "refused authority"]),
-    ),
-    attack(
-        "odd-authorities",
-        &["next"],
-        Ends::Steps(&["denied", "refused authority"]),
-    ),
-    attack(
-        "odd-paths",
-        &["next"],
-        Ends::Steps(&["denied", "refused path", "answered 200"]),
-    ),
-    attack(
-        "odd-methods",
-        &["next"],
-        Ends::Steps(&["denied", "refused method"]),
-    ),
-    attack("odd-headers", &["next"], Ends::Steps(&["refused header"])),
-    attack(
-        "framing-headers",
-        &["next"],
-        Ends::Steps(&["failed body", "refused header", "answered 200"]),
-    ),
-    attack(
-        "key-outside-header-values",
-        &["next"],
-        Ends::Steps(&["answered 200"]),
-    ),
-    attack("key-to-another-origin", &["next"], Ends::Steps(&["denied"])),
-];
-
 /// What no attack may bring onto the wire.
-const NEVER_SENT: &[&str] = &[KEY, "smuggled", "7777", "100-continue", "trailers", "gzip"];
+const NEVER_SENT: &[&str] = &[
+    "x-smuggled",
+    "smuggled.example",
+    ": smuggled",
+    "7777",
+    "100-continue",
+    ": trailers",
+    "gzip",
+];
 
-/// A server that writes down every byte it gets and answers each request in two.
-struct Witness {
-    address: SocketAddr,
-    seen: Arc<Mutex<Vec<Vec<u8>>>>,
-}
+/// The one attack that may send the key: to the granted server, which sends it on.
+const SENDS_THE_KEY: &str = "key-with-a-redirect";
 
-impl Witness {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let all = seen.clone();
-        tokio::spawn(async move {
-            while let Ok((mut socket, _)) = listener.accept().await {
-                let at = {
-                    let mut all = lock(&all);
-                    all.push(Vec::new());
-                    all.len() - 1
-                };
-                let all = all.clone();
-                tokio::spawn(async move {
-                    let mut piece = [0; 64 << 10];
-                    while let Ok(length @ 1..) = socket.read(&mut piece).await {
-                        let whole = {
-                            let bytes = &mut lock(&all)[at];
-                            bytes.extend_from_slice(&piece[..length]);
-                            is_whole(bytes)
-                        };
-                        let answer =
-                            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
-                        if whole && socket.write_all(answer).await.is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
-        });
-        Self { address, seen }
-    }
+/// The headers of proxies are for a server to believe or not.
+const SENDS_SMUGGLED: &str = "headers-of-proxies";
 
-    /// What came, a text for each connection.
-    fn seen(&self) -> Vec<String> {
-        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
-        lock(&self.seen).iter().map(text).collect()
-    }
-}
+/// How many attacks are made at the same time.
+const AT_ONCE: usize = 8;
 
-fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether head and body of a request are there.
-fn is_whole(bytes: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(bytes);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        return false;
-    };
-    let length = head.to_ascii_lowercase();
-    let length = length.split("content-length: ").nth(1);
-    let length = length.and_then(|rest| rest.lines().next()?.parse().ok());
-    body.len() >= length.unwrap_or(0)
+/// The hostile plugin's file.
+pub(crate) fn file() -> &'static Path {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("a workspace");
+        component::build_package(workspace, "hostile-provider").expect("the hostile plugin")
+    })
 }
 
 fn plugin() -> &'static Plugin {
     static PLUGIN: OnceLock<Plugin> = OnceLock::new();
-    PLUGIN.get_or_init(|| {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("a workspace");
-        let built =
-            component::build_package(workspace, "hostile-provider").expect("the hostile plugin");
-        Plugin::from_file(engine(), &built).expect("a plugin like any other")
-    })
+    PLUGIN.get_or_init(|| Plugin::from_file(engine(), file()).expect("a plugin like any other"))
+}
+
+/// A hostile provider, and the placeholder that it was given.
+struct Hostile {
+    provider: Provider,
+    placeholder: String,
 }
 
 /// A hostile provider with its orders, and a grant for `granted`.
-fn hostile(attack: &str, at: &str, granted: SocketAddr, other: SocketAddr) -> Provider {
+fn hostile(
+    plugin: &Plugin,
+    (attack, at): (&str, &str),
+    (granted, other): (SocketAddr, SocketAddr),
+    sandbox: SandboxLimits,
+) -> Hostile {
     let mut secrets = Secrets::new();
     let key = secrets
         .mint(Secret::new(KEY).expect("a key"))
@@ -236,8 +93,13 @@ fn hostile(attack: &str, at: &str, granted: SocketAddr, other: SocketAddr) -> Pr
         "attack": attack, "at": at,
         "granted": granted.to_string(), "other": other.to_string(),
     });
+    let mut orders = orders.to_string();
+    if let Some(order) = allocator_order(attack) {
+        // The plugin's allocator is told by the length of what it is asked for.
+        orders.extend(std::iter::repeat_n(' ', order - orders.len()));
+    }
     let settings = Settings {
-        config: Some(orders.to_string()),
+        config: Some(orders),
         api_key: Some(key.as_str().to_owned()),
         discover: true,
         models: Vec::new(),
@@ -247,84 +109,333 @@ fn hostile(attack: &str, at: &str, granted: SocketAddr, other: SocketAddr) -> Pr
         .with_first_byte_timeout(Duration::from_secs(1))
         .with_total_timeout(Duration::from_secs(1))
         .with_request_body_bytes(1 << 20);
+    let placeholder = key.as_str().to_owned();
     let grant = Grant::new(origin)
         .with_secrets(secrets)
         .with_limits(network);
-    let sandbox = SandboxLimits::new().with_cpu_time_per_call(Duration::from_millis(200));
     let options = ProviderOptions::new(settings, grant).with_sandbox(sandbox);
-    Provider::new(plugin(), options).expect("a provider")
+    let provider = Provider::new(plugin, options).expect("a provider");
+    Hostile {
+        provider,
+        placeholder,
+    }
 }
 
-/// Makes the attack; what the plugin said, and the error it ended in.
-async fn make(provider: &Provider, at: &str) -> (Vec<Event>, Option<Error>) {
-    let error = match at {
-        "check-settings" => provider.check_settings().await.err(),
+/// The length of settings at which the plugin's allocator makes an attack.
+fn allocator_order(attack: &str) -> Option<usize> {
+    const ORDERS: usize = 60_000;
+    let order = match attack {
+        "allocator-loop" => 1,
+        "allocator-trap" => 2,
+        "allocator-outside" => 3,
+        "allocator-last-byte" => 4,
+        "allocator-memory" => 5,
+        "allocator-host-call" => 6,
+        _ => return None,
+    };
+    Some(ORDERS + order)
+}
+
+/// Makes the attack once.
+async fn make(provider: &Provider, at: &str) -> Made {
+    let (who, what) = (model("hostile"), ask("Attack."));
+    let error: Option<Error> = match at {
+        "check-settings" | "allocator" => provider.check_settings().await.err(),
         "list-models" => provider.list_models().await.err(),
         "resolve-model" => provider.resolve_model("hostile").await.err(),
-        _ => return run(provider, &model("hostile"), &ask("Attack.")).await,
+        "count-tokens" => provider.count_tokens(&who, &what).await.err(),
+        "check-health" => provider.check_health().await.err(),
+        "route" => return through_a_route(provider).await,
+        _ => {
+            let (events, error) = run(provider, &who, &what).await;
+            return Made { events, error };
+        }
     };
-    (Vec::new(), error)
+    Made {
+        error,
+        ..Made::default()
+    }
 }
 
-fn judge(ends: &Ends, events: &[Event], error: Option<&Error>) -> Result<(), String> {
-    let told = |what: &str| Err(format!("{what}: {error:?}, {events:?}"));
-    match (ends, error) {
-        (Ends::Limit(words), Some(error)) => {
-            if error.kind() != &ErrorKind::PluginLimit || !error.message().contains(words) {
-                return told("not at the limit");
+/// Chats with each model that the plugin may have, as an agent makes them: the prompt is counted, the limit fitted, and
+/// what fails is tried again.
+async fn through_a_route(provider: &Provider) -> Made {
+    let mut made = Made::default();
+    for id in ["0", "1", "2"] {
+        for max_tokens in [None, Some(1), Some(u32::MAX)] {
+            let mut request = ask("Attack.");
+            request.max_tokens = max_tokens;
+            let route = Route::new(Target::new(provider, id)).with_fit(Fit::Always);
+            let mut chat = route.chat(request);
+            loop {
+                match chat.next_batch(64).await {
+                    Ok(steps) if steps.is_empty() => break,
+                    Ok(steps) => {
+                        made.events
+                            .extend(steps.into_iter().filter_map(|step| match step {
+                                Step::Event(event) => Some(event),
+                                _ => None,
+                            }))
+                    }
+                    Err(error) => {
+                        made.error = Some(error);
+                        break;
+                    }
+                }
             }
         }
-        (Ends::Trap(words), Some(error)) => {
-            if error.kind() != &ErrorKind::PluginTrapped || !error.message().contains(words) {
-                return told("not stopped as it should be");
-            }
-        }
-        (Ends::Steps(allowed), None) => {
-            let text = text(events);
-            let steps: Vec<&str> = text.lines().skip(1).collect();
-            let as_said = |step: &&str| allowed.iter().any(|begin| step.starts_with(begin));
-            if steps.is_empty() || !steps.iter().all(as_said) {
-                return told("a step went otherwise");
-            }
-        }
-        _ => return told("ended otherwise"),
     }
-    match error {
-        Some(error) if error.message().len() > 4 << 10 => told("a long message"),
-        Some(error) if error.message().contains(KEY) => told("the key is in the message"),
-        _ => Ok(()),
+    made
+}
+
+/// What is wrong with what reached the servers.
+fn got_out(attack: &str, granted: &Witness, other: &Witness) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if !other.seen().is_empty() {
+        wrong.push(format!("another server was reached: {:?}", other.seen()));
     }
+    for request in granted.seen() {
+        let lower = request.to_lowercase();
+        let smuggled = |never: &&&str| {
+            lower.contains(**never) && !(attack == SENDS_SMUGGLED && never.contains("smuggled"))
+        };
+        if let Some(never) = NEVER_SENT.iter().find(smuggled) {
+            wrong.push(format!("{never:?} was sent: {request:?}"));
+        }
+        if request.contains(KEY) && attack != SENDS_THE_KEY {
+            wrong.push(format!("the key was sent: {request:?}"));
+        }
+    }
+    wrong
+}
+
+/// A chat that has nothing to do with any of it.
+struct Healthy {
+    provider: Provider,
+    answer: String,
+}
+
+impl Healthy {
+    async fn start(mock: &Mock) -> Self {
+        let provider = provider(&mock.base_url(), "key", NetworkLimits::new());
+        let (events, error) = run(&provider, &model("mock-model"), &ask("Say hello.")).await;
+        assert!(error.is_none(), "{error:?}");
+        Self {
+            provider,
+            answer: text(&events),
+        }
+    }
+
+    /// Something else, and one chat after the other beside it; what they notice, if they notice anything.
+    async fn beside<T>(&self, attack: impl Future<Output = T>) -> (T, Option<String>) {
+        let over = AtomicBool::new(false);
+        let attack = async {
+            let ended = attack.await;
+            over.store(true, Ordering::Relaxed);
+            ended
+        };
+        let chats = async {
+            loop {
+                let noticed = self.notices().await;
+                if noticed.is_some() || over.load(Ordering::Relaxed) {
+                    return noticed;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::join!(attack, chats)
+    }
+
+    async fn notices(&self) -> Option<String> {
+        let (who, what) = (model("mock-model"), ask("Say hello."));
+        let (events, error) = run(&self.provider, &who, &what).await;
+        let noticed = error.is_some() || text(&events) != self.answer;
+        noticed.then(|| format!("the healthy chat noticed: {error:?}, {events:?}"))
+    }
+}
+
+/// One row of the table, in one function: what happened, or what is wrong.
+struct Run {
+    row: usize,
+    at: &'static str,
+    happened: Result<String, Vec<String>>,
+}
+
+/// Attacks that end by themselves when they have computed for long enough get less time for it than the others need.
+fn sandbox(ends: &Ends) -> SandboxLimits {
+    let time = match ends {
+        Ends::Limit("processor time") => Duration::from_millis(100),
+        _ => Duration::from_secs(20),
+    };
+    SandboxLimits::new()
+        .with_cpu_time_per_call(time)
+        .with_memory_bytes(256 << 20)
+        .with_event_bytes(1 << 20)
+}
+
+/// Attacks once, beside a healthy chat.
+async fn attack(
+    plugin: &Plugin,
+    (name, at): (&str, &str),
+    ends: &Ends,
+    healthy: &Healthy,
+) -> Result<String, Vec<String>> {
+    // What a chat leaves behind is looked for in the ones after it.
+    let times = if name == "memory-of-others" { 25 } else { 1 };
+    let mut happened = Ok(String::new());
+    for _ in 0..times {
+        let other = Witness::start("").await;
+        let granted = Witness::start(&other.address.to_string()).await;
+        let servers = (granted.address, other.address);
+        let hostile = hostile(plugin, (name, at), servers, sandbox(ends));
+        let attack = tokio::time::timeout(BOUND, make(&hostile.provider, at));
+        let (made, noticed) = healthy.beside(attack).await;
+        let said = made
+            .as_ref()
+            .map_or_else(|_| String::new(), |made| text(&made.events));
+        let said_before = said.matches("said before").count();
+        let judged = match made {
+            Ok(made) => made.judge(ends, &[KEY, &hostile.placeholder]),
+            Err(_) => Err(format!("it does not end within {BOUND:?}")),
+        };
+        let mut wrong: Vec<String> = noticed.into_iter().collect();
+        if name == "trap-in-the-middle" && said_before != 3 {
+            wrong.push(format!(
+                "{said_before} of 3 events before the trap were given out"
+            ));
+        }
+        wrong.extend(got_out(name, &granted, &other));
+        happened = match judged {
+            Err(why) => {
+                wrong.push(why);
+                Err(wrong)
+            }
+            Ok(words) if wrong.is_empty() => Ok(words),
+            Ok(_) => Err(wrong),
+        };
+        if happened.is_err() {
+            break;
+        }
+    }
+    happened
+}
+
+/// Loads a file that was written by hand and, if it loads, starts a chat with it, beside a healthy one.
+async fn load_and_attack(row: usize, healthy: &Healthy) -> Result<String, Vec<String>> {
+    let written = &WRITTEN[row];
+    let load = tokio::task::spawn_blocking(move || {
+        let plugin = std::fs::read(file()).expect("the plugin's file");
+        Plugin::from_bytes(engine(), &written.bytes(&plugin))
+    });
+    let (loaded, noticed) = healthy.beside(load).await;
+    let mut wrong: Vec<String> = noticed.into_iter().collect();
+    match loaded.expect("no panic") {
+        Ok(plugin) => {
+            return attack(&plugin, (written.name, "next"), &written.ends, healthy).await;
+        }
+        Err(error) => match Made::from(error).judge(&written.ends, &[KEY]) {
+            Ok(words) if wrong.is_empty() => return Ok(words),
+            Ok(_) => {}
+            Err(why) => wrong.push(why),
+        },
+    }
+    Err(wrong)
+}
+
+/// Makes each attack of the tables in each of its functions, a few at a time.
+async fn make_all() -> Vec<Run> {
+    let mock = Mock::start(Options::default()).await.expect("a mock");
+    let healthy = Arc::new(Healthy::start(&mock).await);
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    plugin();
+    let mut runs = JoinSet::new();
+    for (row, of) in ATTACKS.iter().enumerate() {
+        for (at, ends) in of
+            .cases
+            .iter()
+            .flat_map(|(all, ends)| all.iter().map(move |at| (*at, ends)))
+        {
+            let (healthy, room) = (healthy.clone(), room.clone());
+            runs.spawn(async move {
+                let _place = room.acquire_owned().await.expect("a place");
+                let happened = attack(plugin(), (of.name, at), ends, &healthy).await;
+                Run { row, at, happened }
+            });
+        }
+    }
+    for row in 0..WRITTEN.len() {
+        let (healthy, room) = (healthy.clone(), room.clone());
+        runs.spawn(async move {
+            let _place = room.acquire_owned().await.expect("a place");
+            let happened = load_and_attack(row, &healthy).await;
+            let row = ATTACKS.len() + row;
+            Run {
+                row,
+                at: "load",
+                happened,
+            }
+        });
+    }
+    runs.join_all().await
+}
+
+/// The table of the page, from what happened.
+fn page(runs: &[Run]) -> String {
+    use std::fmt::Write as _;
+    let mut page =
+        String::from("| attack | what it tries | in | how it ended |\n|---|---|---|---|\n");
+    let names = ATTACKS.iter().map(|attack| (attack.name, attack.tries));
+    let written = WRITTEN.iter().map(|written| (written.name, written.tries));
+    for (row, (name, tries)) in names.chain(written).enumerate() {
+        // In the order of the table, whatever the order in which they ended.
+        let order: Vec<&str> = match ATTACKS.get(row) {
+            Some(attack) => attack
+                .cases
+                .iter()
+                .flat_map(|(at, _)| at.iter().copied())
+                .collect(),
+            None => vec!["load"],
+        };
+        let mut ends: Vec<(&str, Vec<&str>)> = Vec::new();
+        for at in order {
+            let run = runs.iter().find(|run| run.row == row && run.at == at);
+            let Some(Ok(happened)) = run.map(|run| run.happened.as_deref()) else {
+                continue;
+            };
+            match ends.iter_mut().find(|(end, _)| *end == happened) {
+                Some((_, all)) => all.push(at),
+                None => ends.push((happened, vec![at])),
+            }
+        }
+        for (end, at) in ends {
+            let at = match (at[0], end.starts_with("not loaded")) {
+                ("load", false) => "instance".to_owned(),
+                _ => at.join(", "),
+            };
+            let _ = writeln!(page, "| `{name}` | {tries} | {at} | {end} |");
+        }
+    }
+    let attacks = ATTACKS.len() + WRITTEN.len();
+    let escaped = runs.iter().filter(|run| run.happened.is_err()).count();
+    let _ = writeln!(
+        page,
+        "\n{attacks} attacks, {} runs, each beside healthy chats; {escaped} escaped.",
+        runs.len()
+    );
+    page
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_attack_of_a_plugin_ends_within_its_limits_and_no_healthy_chat_notices() {
-    let mock = Mock::start(Options::default()).await.expect("a mock");
-    let healthy = provider(&mock.base_url(), "key", NetworkLimits::new());
-    let (expected, _) = run(&healthy, &model("mock-model"), &ask("Say hello.")).await;
-    let expected = text(&expected);
+    let runs = make_all().await;
     let mut failures = Vec::new();
-    for attack in ATTACKS {
-        for at in attack.at {
-            let (granted, other) = (Witness::start().await, Witness::start().await);
-            let provider = hostile(attack.name, at, granted.address, other.address);
-            let (who, what) = (model("mock-model"), ask("Say hello."));
-            let (ended, beside) = tokio::join!(make(&provider, at), run(&healthy, &who, &what));
-            let mut fails = |why: String| failures.push(format!("{} in {at}: {why}", attack.name));
-            if let Err(why) = judge(&attack.ends, &ended.0, ended.1.as_ref()) {
-                fails(why);
-            }
-            if beside.1.is_some() || text(&beside.0) != expected {
-                fails(format!("the healthy chat noticed: {beside:?}"));
-            }
-            if !other.seen().is_empty() {
-                fails(format!("another server was reached: {:?}", other.seen()));
-            }
-            for request in granted.seen() {
-                let lower = request.to_lowercase();
-                if NEVER_SENT.iter().any(|never| lower.contains(never)) {
-                    fails(format!("what must not be sent was: {request:?}"));
-                }
-            }
+    for run in &runs {
+        let name = match ATTACKS.get(run.row) {
+            Some(attack) => attack.name,
+            None => WRITTEN[run.row - ATTACKS.len()].name,
+        };
+        for why in run.happened.as_ref().err().into_iter().flatten() {
+            failures.push(format!("{name} in {}: {why}", run.at));
         }
     }
     assert!(
@@ -333,26 +444,5 @@ async fn each_attack_of_a_plugin_ends_within_its_limits_and_no_healthy_chat_noti
         failures.len(),
         failures.join("\n")
     );
-}
-
-#[test]
-fn the_page_about_security_has_each_attack_and_its_end() {
-    let page = include_str!("../../docs/security.md");
-    let rows: Vec<&str> = page
-        .lines()
-        .filter(|line| line.starts_with("| `"))
-        .collect();
-    for attack in ATTACKS {
-        let begins = format!("| `{}` |", attack.name);
-        let ends = format!("| {} | {} |", attack.at.join(", "), attack.ends.in_words());
-        let found = rows
-            .iter()
-            .any(|row| row.starts_with(&begins) && row.ends_with(&ends));
-        assert!(found, "docs/security.md has no row {begins} … {ends}");
-    }
-    assert_eq!(
-        rows.len(),
-        ATTACKS.len(),
-        "docs/security.md has another row"
-    );
+    crate::computed::block("docs/attacks.md", "plugins", &page(&runs));
 }

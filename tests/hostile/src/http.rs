@@ -1,7 +1,11 @@
 //! One request, as an attacker makes it: nothing is checked before the host sees it.
 
 use wasip2::http::outgoing_handler::handle;
-use wasip2::http::types::{Fields, Method, OutgoingBody, OutgoingRequest, Scheme};
+use wasip2::http::types::{
+    Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions,
+    Scheme,
+};
+use wasip2::io::streams::StreamError;
 
 /// What is asked, and of whom.
 pub(crate) struct Ask<'a> {
@@ -11,10 +15,13 @@ pub(crate) struct Ask<'a> {
     pub(crate) path: Option<&'a str>,
     pub(crate) headers: &'a [(&'a str, &'a [u8])],
     pub(crate) body: &'a [u8],
+    pub(crate) trailers: &'a [(&'a str, &'a [u8])],
+    /// Every time limit that a request may name, in nanoseconds.
+    pub(crate) times: Option<u64>,
 }
 
 impl<'a> Ask<'a> {
-    /// A plain `POST` to the models' own path.
+    /// A plain `POST` to the chats' own path.
     pub(crate) const fn of(authority: &'a str) -> Self {
         Self {
             method: Method::Post,
@@ -23,25 +30,38 @@ impl<'a> Ask<'a> {
             path: Some("/v1/chat/completions"),
             headers: &[],
             body: b"",
+            trailers: &[],
+            times: None,
+        }
+    }
+
+    /// The same to another path.
+    pub(crate) fn path(authority: &'a str, path: &'a str) -> Self {
+        Self {
+            path: Some(path),
+            ..Self::of(authority)
         }
     }
 
     /// Asks, and says what became of it in one line. `answered` begins the line only if the server did answer.
     pub(crate) fn send(&self) -> String {
-        match self.exchange() {
-            Ok(status) => format!("answered {status}"),
+        match self.answer() {
+            Ok(response) => format!("answered {}", response.status()),
             Err(why) => why,
         }
     }
 
-    fn exchange(&self) -> Result<u16, String> {
-        let fields = Fields::new();
-        for (name, value) in self.headers {
-            fields
-                .append(name, value)
-                .map_err(|error| format!("refused header: {error:?}"))?;
+    /// Asks, and reads the answer to its end.
+    pub(crate) fn read(&self) -> String {
+        match self.answer().and_then(|response| read(&response)) {
+            Ok(length) => format!("read {length} bytes"),
+            Err(why) => why,
         }
-        let request = OutgoingRequest::new(fields);
+    }
+
+    /// Asks, and waits for the head of the answer.
+    pub(crate) fn answer(&self) -> Result<IncomingResponse, String> {
+        let request = OutgoingRequest::new(fields(self.headers)?);
         let refused = |what: &'static str| move |()| format!("refused {what}");
         request
             .set_method(&self.method)
@@ -55,8 +75,15 @@ impl<'a> Ask<'a> {
         request
             .set_path_with_query(self.path)
             .map_err(refused("path"))?;
+        let options = self.times.map(|time| {
+            let options = RequestOptions::new();
+            let _ = options.set_connect_timeout(Some(time));
+            let _ = options.set_first_byte_timeout(Some(time));
+            let _ = options.set_between_bytes_timeout(Some(time));
+            options
+        });
         let body = request.body().map_err(refused("body"))?;
-        let answer = handle(request, None).map_err(|error| format!("denied {error:?}"))?;
+        let answer = handle(request, options).map_err(|error| format!("denied {error:?}"))?;
         if !self.body.is_empty() {
             let stream = body.write().map_err(refused("write"))?;
             for piece in self.body.chunks(4096) {
@@ -65,12 +92,41 @@ impl<'a> Ask<'a> {
                     .map_err(|error| format!("failed write: {error:?}"))?;
             }
         }
-        OutgoingBody::finish(body, None).map_err(|error| format!("failed body: {error:?}"))?;
+        let trailers = match self.trailers {
+            [] => None,
+            trailers => Some(fields(trailers)?),
+        };
+        OutgoingBody::finish(body, trailers).map_err(|error| format!("failed body: {error:?}"))?;
         answer.subscribe().block();
         match answer.get() {
-            Some(Ok(Ok(response))) => Ok(response.status()),
+            Some(Ok(Ok(response))) => Ok(response),
             Some(Ok(Err(error))) => Err(format!("denied {error:?}")),
             Some(Err(())) | None => Err("no answer".into()),
+        }
+    }
+}
+
+/// Header fields, added one by one.
+pub(crate) fn fields(all: &[(&str, &[u8])]) -> Result<Fields, String> {
+    let fields = Fields::new();
+    for (name, value) in all {
+        fields
+            .append(name, value)
+            .map_err(|error| format!("refused header: {error:?}"))?;
+    }
+    Ok(fields)
+}
+
+/// Reads an answer to its end, or to the error that stands there.
+pub(crate) fn read(response: &IncomingResponse) -> Result<u64, String> {
+    let body: IncomingBody = response.consume().map_err(|()| "no body".to_owned())?;
+    let stream = body.stream().map_err(|()| "no stream".to_owned())?;
+    let mut length = 0;
+    loop {
+        match stream.blocking_read(64 << 10) {
+            Ok(piece) => length += piece.len() as u64,
+            Err(StreamError::Closed) => return Ok(length),
+            Err(StreamError::LastOperationFailed(_)) => return Err("failed read".into()),
         }
     }
 }

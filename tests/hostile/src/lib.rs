@@ -8,16 +8,12 @@
 
 mod attacks;
 mod bindings;
+mod border;
 mod http;
+mod provider;
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-
-use bindings::exports::llm::provider::{catalog, chat, info};
-use bindings::llm::provider::types::{
-    Catalog, CatalogSource, ChatRequest, Cost, Error, ErrorKind, Event, FinishReason, Manifest,
-    Modality, Model, ModelSource, Note, Settings, StreamStart,
-};
+use bindings::llm::provider::types::{Error, ErrorKind, Settings};
+pub(crate) use provider::{Hostile, Stream};
 
 #[allow(unsafe_code, reason = "the attribute names a section of the file")]
 #[unsafe(link_section = "llm-provider-manifest")]
@@ -31,11 +27,12 @@ static MANIFEST: [u8; JSON.len()] = {
 const JSON: &[u8] = br#"{"id":"hostile","label":"Hostile","api":"openai-completions","version":"0.1.0","config_schema":{}}"#;
 
 /// What the settings order.
+#[derive(Clone)]
 pub(crate) struct Orders {
     /// Name of the attack.
-    attack: String,
+    pub(crate) attack: String,
     /// The function that makes it.
-    at: String,
+    pub(crate) at: String,
     /// The server that the grant names: `host:port`.
     pub(crate) granted: String,
     /// A server that it does not name.
@@ -45,7 +42,7 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         let config = settings.config.as_deref().unwrap_or_default();
         // The test writes them without anything to escape.
         let field = |name: &str| {
@@ -63,18 +60,26 @@ impl Orders {
     }
 
     /// Attacks, if this is the place; gives what became of the steps.
-    fn follow(&self, at: &str) -> Result<Vec<String>, Error> {
+    pub(crate) fn follow(&self, at: &str) -> Result<Vec<String>, Error> {
         if self.at != at {
             return Ok(Vec::new());
         }
-        match attacks::ALL.iter().find(|(name, _)| *name == self.attack) {
-            Some((_, attack)) => Ok(attack(self)),
-            None => Err(error(format!("there is no attack {:?}", self.attack))),
+        match self.attack()? {
+            attacks::Attack::Does(attack) => Ok(attack(self)),
+            attacks::Attack::Says(_) | attacks::Attack::Returns(_) => Ok(Vec::new()),
         }
+    }
+
+    /// The attack that is ordered.
+    pub(crate) fn attack(&self) -> Result<&'static attacks::Attack, Error> {
+        let found = attacks::ALL.iter().find(|(name, _)| *name == self.attack);
+        let none = || error(format!("there is no attack {:?}", self.attack));
+        found.map(|(_, attack)| attack).ok_or_else(none)
     }
 }
 
-fn error(message: String) -> Error {
+/// An error of the plugin's own.
+pub(crate) fn error(message: String) -> Error {
     Error {
         kind: ErrorKind::Other("hostile".into()),
         message,
@@ -85,118 +90,5 @@ fn error(message: String) -> Error {
         request_sent: false,
         limit: None,
         requested: None,
-    }
-}
-
-/// The component.
-pub(crate) struct Hostile;
-
-impl info::Guest for Hostile {
-    fn get_manifest() -> Manifest {
-        Manifest {
-            id: "hostile".into(),
-            label: "Hostile".into(),
-            api: "openai-completions".into(),
-            version: "0.1.0".into(),
-            key_variable: None,
-            default_base_url: None,
-            documentation_url: None,
-            config_schema: "{}".into(),
-        }
-    }
-
-    fn check_settings(settings: Settings) -> Result<Vec<Note>, Error> {
-        Orders::new(&settings)
-            .follow("check-settings")
-            .map(|_| Vec::new())
-    }
-}
-
-impl catalog::Guest for Hostile {
-    fn list_models(settings: Settings) -> Result<Catalog, Error> {
-        Orders::new(&settings).follow("list-models")?;
-        Ok(Catalog {
-            source: CatalogSource::Declared,
-            models: vec![model("hostile".into())],
-            notes: Vec::new(),
-        })
-    }
-
-    fn resolve_model(settings: Settings, id: String) -> Result<Model, Error> {
-        Orders::new(&settings).follow("resolve-model")?;
-        Ok(model(id))
-    }
-}
-
-fn model(id: String) -> Model {
-    Model {
-        name: id.clone(),
-        id,
-        reasoning: false,
-        input: vec![Modality::Text],
-        cost: Cost {
-            input: 0.0,
-            output: 0.0,
-            cache_read: 0.0,
-            cache_write: 0.0,
-        },
-        context_window: 4096,
-        max_tokens: 1024,
-        parent: None,
-        source: ModelSource::Declared,
-    }
-}
-
-struct Stream {
-    orders: Orders,
-    calls: Cell<u32>,
-    ready: RefCell<VecDeque<Event>>,
-}
-
-impl chat::Guest for Hostile {
-    type ChatStream = Stream;
-
-    fn start(settings: Settings, _: Model, _: ChatRequest) -> Result<chat::ChatStream, Error> {
-        let orders = Orders::new(&settings);
-        orders.follow("start")?;
-        let start = StreamStart {
-            id: "hostile-1".into(),
-            model: "hostile".into(),
-        };
-        let ready = VecDeque::from([Event::Start(start), Event::Text("Hello.\n".into())]);
-        Ok(chat::ChatStream::new(Stream {
-            orders,
-            calls: Cell::new(0),
-            ready: RefCell::new(ready),
-        }))
-    }
-}
-
-impl chat::GuestChatStream for Stream {
-    fn next(&self, max: u32) -> Result<Vec<Event>, Error> {
-        let call = self.calls.replace(self.calls.get() + 1);
-        if call == 1 {
-            let steps = self.orders.follow("next")?;
-            let mut ready = self.ready.borrow_mut();
-            ready.extend(steps.into_iter().map(|step| Event::Text(step + "\n")));
-            ready.push_back(Event::Finish(FinishReason::Stop));
-        }
-        let mut ready = self.ready.borrow_mut();
-        let count = if self.orders.attack == attacks::MORE_EVENTS_THAN_ASKED {
-            ready.len()
-        } else {
-            ready.len().min(max as usize)
-        };
-        Ok(ready.drain(..count).collect())
-    }
-
-    fn subscribe(&self) -> wasip2::io::poll::Pollable {
-        wasip2::clocks::monotonic_clock::subscribe_duration(0)
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let _ = self.orders.follow("drop");
     }
 }
