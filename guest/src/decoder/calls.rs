@@ -35,6 +35,8 @@ pub(super) struct TooMuch(pub &'static str);
 #[derive(Default)]
 pub(super) struct Calls {
     calls: Vec<Call>,
+    /// How many of them the caller was told of.
+    told: u32,
     /// Bytes held by `calls`.
     bytes: usize,
     /// Pieces came for a call that had ended.
@@ -51,7 +53,9 @@ struct Call {
     id: String,
     name: String,
     arguments: String,
-    started: bool,
+    /// Its number to the caller, once it was told of. Calls are numbered as
+    /// they are told of: one may wait for its name while another begins.
+    number: Option<u32>,
     ended: bool,
 }
 
@@ -96,7 +100,7 @@ impl Calls {
                     id: String::new(),
                     name: String::new(),
                     arguments: String::new(),
-                    started: false,
+                    number: None,
                     ended: false,
                 });
                 self.calls.len() - 1
@@ -115,16 +119,16 @@ impl Calls {
         if call.name.is_empty() {
             call.name = name.map(Cow::into_owned).unwrap_or_default();
         }
-        let was_started = call.started;
-        if !was_started && !call.name.is_empty() {
+        let number = call.number;
+        if number.is_none() && !call.name.is_empty() {
             call.arguments
                 .push_str(arguments.as_deref().unwrap_or_default());
             self.start(index, answer, out);
         } else if let Some(arguments) = arguments {
             call.arguments.push_str(&arguments);
-            if was_started {
+            if let Some(index) = number {
                 out.push(Event::ToolCallArguments {
-                    index: index as u32,
+                    index,
                     delta: arguments.into_owned(),
                 });
             }
@@ -137,10 +141,13 @@ impl Calls {
         for index in 0..self.calls.len() {
             match self.calls.get(index) {
                 Some(call) if call.ended => continue,
-                Some(call) if call.started => {}
+                Some(call) if call.number.is_some() => {}
                 _ => self.start(index, answer, out),
             }
             let Some(call) = self.calls.get_mut(index) else {
+                return;
+            };
+            let Some(number) = call.number else {
                 return;
             };
             call.ended = true;
@@ -154,7 +161,7 @@ impl Calls {
                 self.invalid.push(call.name.clone());
             }
             out.push(Event::ToolCallEnd {
-                index: index as u32,
+                index: number,
                 id: call.id.clone(),
                 name: call.name.clone(),
                 arguments,
@@ -198,9 +205,10 @@ impl Calls {
         let Some(call) = self.calls.get_mut(index) else {
             return;
         };
-        call.started = true;
         call.id = id;
-        let index = index as u32;
+        let index = self.told;
+        self.told += 1;
+        call.number = Some(index);
         out.push(Event::ToolCallStart {
             index,
             id: call.id.clone(),

@@ -18,6 +18,34 @@ fn calls(pieces: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn calls_are_numbered_as_they_are_told_of() {
+    // The name of the first comes when the second has begun, or never.
+    let waiting = r#"[{"index":0,"function":{"arguments":"1"}}]"#;
+    let second = r#"[{"index":1,"id":"y","function":{"name":"g","arguments":"2"}}]"#;
+    let named = r#"[{"index":0,"id":"x","function":{"name":"f"}}]"#;
+    assert_eq!(
+        calls(&[waiting, second, named]),
+        [
+            "call 0 y g",
+            "args 0 2",
+            "call 1 x f",
+            "args 1 1",
+            "end 1 1 true",
+            "end 0 2 true",
+        ]
+    );
+    assert_eq!(
+        calls(&[waiting, second])[2..],
+        [
+            "call 1 call_a_0 ",
+            "args 1 1",
+            "end 1 1 true",
+            "end 0 2 true",
+        ]
+    );
+}
+
+#[test]
 fn pieces_find_their_call() {
     for (what, pieces, expected) in [
         (
