@@ -315,11 +315,12 @@ fn groups(text: &str, ipv4_at_end: bool, address: &mut [u16; 8]) -> Option<usize
     Some(count)
 }
 
-/// Percent-encodes what is not ASCII, as every URL library would.
+/// Percent-encodes what is not ASCII, and the ASCII that no URI holds (RFC 3986
+/// § 2), as every URL library would.
 fn ascii(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii() {
+        if byte.is_ascii() && !b"\"<>^`{|}".contains(&byte) {
             out.push(char::from(byte));
         } else {
             const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -361,6 +362,10 @@ mod tests {
             ("https://h?x=1", "https://h/models?x=1"),
             ("https://h/v1?", "https://h/v1/models"),
             ("https://h/ä?ö", "https://h/%C3%A4/models?%C3%B6"),
+            (
+                "http://h/{a|b}`?q=<\"^\">",
+                "http://h/%7Ba%7Cb%7D%60/models?q=%3C%22%5E%22%3E",
+            ),
             ("http://h:/v1", "http://h/v1/models"),
         ] {
             assert_eq!(
