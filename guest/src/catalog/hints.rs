@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::config::{Config, distance};
+use crate::error::quote;
 use crate::number::push_integer;
 use crate::text;
 use crate::types::{Catalog, CatalogSource, Error, ErrorKind, Model, Settings};
@@ -111,7 +112,8 @@ fn nearest(models: &[Model], id: &str) -> String {
         // Listed: the farthest from now on.
         *distance = usize::MAX;
         out.push_str(if out.is_empty() { "" } else { ", " });
-        out.push_str(id);
+        // The server's words: an id may be anything, and this is for people.
+        out.push_str(&quote::quote(id, quote::MAX_SNIPPET));
     }
     if let Some(more @ 1..) = ids.len().checked_sub(LISTED) {
         out.push_str(" and ");

@@ -430,6 +430,15 @@ fn a_long_list_of_ids_is_cut_and_the_nearest_is_on_it() {
 }
 
 #[test]
+fn ids_are_listed_as_other_words_of_the_server_are() {
+    let catalog = rows(json!([{"id": "evil\u{1b}[2J\nid"}, {"id": "x".repeat(100_000)}]));
+    let error = find(&with_key(), Ok(catalog), "m").unwrap_err();
+    assert!(!error.message.contains(char::is_control), "{error:?}");
+    assert!(error.message.contains("evil\u{fffd}[2J id"), "{error:?}");
+    assert!(error.message.len() < 1_000, "{}", error.message.len());
+}
+
+#[test]
 fn a_model_that_is_there_is_found() {
     let catalog = rows(json!([{"id": "Qwen/Qwen3-8B"}]));
     assert_eq!(
