@@ -3,7 +3,7 @@
 //! The standard library does both to the last bit, for any number, with thirty
 //! kilobytes of tables and code. What users write has few digits: 0.15 dollars,
 //! a temperature of 0.7. Those are read and written exactly here, and the rest
-//! within the last digit.
+//! within the last digits.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -20,8 +20,8 @@ const EXACT: [f64; 23] = [
 const MANTISSA: u64 = 1 << 53;
 
 /// Reads a number of JSON's grammar; none if it is beyond any `f64`. Exact
-/// with at most 15 digits and an exponent of at most 22, else perhaps off by
-/// a unit in the last place.
+/// with at most 15 digits and an exponent of at most 22, else perhaps off: half
+/// a unit in the last place for each 22 of the exponent, so at most by nine.
 pub(crate) fn parse(text: &str) -> Option<f64> {
     let (mut mantissa, mut exponent) = (0u64, 0i32);
     let mut fraction = false;
