@@ -70,6 +70,11 @@ pub enum OriginError {
     /// The URL names no host.
     #[error("the base URL names no host")]
     NoHost,
+    /// The host is a name that no server can have.
+    #[error(
+        "the base URL's host holds characters that no host name has; letters, digits, `-`, `_` and dots are"
+    )]
+    HostName,
     /// The URL has a user name or a password in it.
     #[error(
         "the base URL contains a user name or password; put the key into `apiKey` or a header instead"
@@ -152,6 +157,12 @@ impl Origin {
             return Err(OriginError::Credentials);
         }
         let host = url.host().ok_or(OriginError::NoHost)?.to_owned();
+        // The URL rules take `"` or `{` for a name, which no request could carry and no resolver knows.
+        if let Host::Domain(name) = &host
+            && !name.bytes().all(is_of_a_name)
+        {
+            return Err(OriginError::HostName);
+        }
         let port = url.port().unwrap_or(scheme.default_port());
         if port == 0 {
             return Err(OriginError::Port);
@@ -259,6 +270,10 @@ impl Origin {
     }
 }
 
+fn is_of_a_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
+}
+
 /// What a message shows of a text that the guest chose, which may be 64 KiB long.
 fn quoted(text: &str) -> String {
     text.chars().take(QUOTED_LEN).collect()
@@ -356,6 +371,9 @@ mod tests {
             ("file:///etc/passwd", OriginError::Scheme("file".into())),
             ("http://host:0/", OriginError::Port),
             ("http://", OriginError::NoHost),
+            ("http://\":75", OriginError::HostName),
+            ("http://gpu{1}/v1", OriginError::HostName),
+            ("http://a`b", OriginError::HostName),
             ("127.0.0.1:8000", OriginError::NoScheme),
         ];
         for (url, expected) in cases {
