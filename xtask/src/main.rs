@@ -3,6 +3,7 @@
 
 #[path = "../../host/build/component.rs"]
 mod component;
+mod fuzz;
 mod real_vllm;
 mod setup;
 mod steps;
@@ -21,6 +22,7 @@ usage: cargo xtask TASK [ARGUMENTS]
   test [ARGS]       every test; ARGS go to `cargo test --workspace`
   lint              formatting, clippy for host and guest, rustdoc, all with warnings denied
   build-component   the guest alone, as target/component/vllm-provider.wasm
+  fuzz [TARGET]…    the native fuzz targets, each for a bounded number of inputs; `fuzz --help` has the rest
   ci                setup, lint and test
   real-vllm TASK    a real vLLM for the CPU: setup, serve, test; gigabytes and minutes, so only when asked for
 ";
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Some("ci") => no_arguments(&rest)
             .and_then(|()| lint())
             .and_then(|()| test(&[])),
+        Some("fuzz") => fuzz::run(&rest),
         Some("real-vllm") => real_vllm::run(&rest),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");
@@ -81,7 +84,12 @@ fn test(rest: &[String]) -> Result<()> {
         "build tests",
         cargo(&["test", "--workspace", "--no-run"]).args(before_dashes(rest)),
     )?;
-    run("run tests", cargo(&["test", "--workspace"]).args(rest))
+    run("run tests", cargo(&["test", "--workspace"]).args(rest))?;
+    // The fuzz targets are a workspace of their own, of which no argument for this one speaks.
+    match rest {
+        [] => fuzz::known_inputs(),
+        _ => Ok(()),
+    }
 }
 
 /// What is for cargo and not for the test programs.
@@ -92,6 +100,8 @@ fn before_dashes(rest: &[String]) -> impl Iterator<Item = &String> {
 fn lint() -> Result<()> {
     setup::run()?;
     run("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
+    let targets = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
+    run("formatting of the fuzz targets", &mut cargo(&targets))?;
     run(
         "clippy",
         &mut cargo(&[
@@ -116,6 +126,7 @@ fn lint() -> Result<()> {
         "warnings",
     ];
     run("clippy for the component", &mut cargo(&guest))?;
+    fuzz::lint()?;
     let mut docs = cargo(&[
         "doc",
         "--workspace",

@@ -1,0 +1,58 @@
+//! Errors from whatever an answer that is none says.
+
+use crate::input::Input;
+use crate::shown::{self, SECRET};
+use vllm_provider::error::{Context, from_response, from_transport};
+use vllm_provider::types::{ErrorKind, TransportFailure, TransportFailureKind};
+
+/// `[choices: 1][status: 2][headers, NUL][body]`: one typed error, which can be shown, and keeps to its status.
+pub(crate) fn error(data: &[u8]) {
+    let mut input = Input::new(data);
+    let choices = input.byte();
+    let status = match input.u16() % 700 {
+        status @ 100..600 => status,
+        odd => odd + 400,
+    };
+    let headers = input.headers();
+    let body = input.rest();
+    let context = Context {
+        method: "POST",
+        url: format!("https://u:{SECRET}@gpu.example.org/v1/chat/completions?key={SECRET}#f"),
+        model: (choices & 1 != 0).then(|| "tiny".into()),
+        base_has_v1: choices & 2 != 0,
+        has_key: choices & 4 != 0,
+    };
+
+    let error = from_response(&context, status, &headers, body);
+    shown::check(&error, data);
+    assert_eq!(error.status, Some(status));
+    assert!(error.request_sent);
+    match status {
+        401 => assert_eq!(error.kind, ErrorKind::Authentication),
+        403 => assert_eq!(error.kind, ErrorKind::Permission),
+        425 | 429 => assert_eq!(error.kind, ErrorKind::RateLimited),
+        300..=399 => assert_eq!(error.kind, ErrorKind::InvalidConfig),
+        500.. => assert!(error.retryable),
+        _ => {}
+    }
+    if error.kind == ErrorKind::ContextOverflow {
+        assert!(!error.retryable, "the same prompt will be as long again");
+    }
+
+    let kind = match choices >> 3 & 7 {
+        0 => TransportFailureKind::Unreachable,
+        1 => TransportFailureKind::Tls,
+        2 => TransportFailureKind::ConnectTimeout,
+        3 => TransportFailureKind::ReadTimeout,
+        4 => TransportFailureKind::Closed,
+        5 => TransportFailureKind::Protocol,
+        _ => TransportFailureKind::Denied,
+    };
+    let message = String::from_utf8_lossy(body).into_owned();
+    let error = from_transport(&context, &TransportFailure { kind, message });
+    shown::check(&error, data);
+    assert_eq!(error.status, None);
+    if kind == TransportFailureKind::Denied {
+        assert!(!error.retryable && !error.request_sent);
+    }
+}

@@ -1,0 +1,61 @@
+//! Keys and what stands for them: each placeholder is replaced, whole and once, and nothing secret is left in what is shown.
+
+use crate::policy::{Placeholder, Secret, Secrets};
+use http::HeaderValue;
+use std::sync::LazyLock;
+
+/// Secrets, and their placeholders. One secret begins like the other, and one holds the word that placeholders begin with.
+const SECRETS: [&str; 3] = ["sk-live-1", "sk-live-12345", "placeholder-of-mine"];
+
+static MINTED: LazyLock<(Secrets, Vec<Placeholder>)> = LazyLock::new(|| {
+    let mut secrets = Secrets::new();
+    let mint = |text| {
+        secrets
+            .mint(Secret::new(text).expect("a key"))
+            .expect("random bytes")
+    };
+    let placeholders = SECRETS.map(mint).to_vec();
+    (secrets, placeholders)
+});
+
+/// `[text]`, in which the bytes 1 to 3 stand for placeholders (which are random), 4 to 6 for all but their last byte, and 7 to
+/// 9 for secrets.
+pub(crate) fn secrets(data: &[u8]) {
+    let (secrets, placeholders) = &*MINTED;
+    let (mut given, mut expected) = (Vec::new(), Vec::new());
+    for byte in data.iter().copied() {
+        let at = usize::from(byte).wrapping_sub(1);
+        let piece = match byte {
+            1..=3 => {
+                given.extend(placeholders[at].as_str().bytes());
+                expected.extend(SECRETS[at].bytes());
+                continue;
+            }
+            4..=6 => {
+                let whole = placeholders[at - 3].as_str();
+                whole[..whole.len() - 1].as_bytes()
+            }
+            7..=9 => SECRETS[at - 6].as_bytes(),
+            // A digit would complete the placeholder before it.
+            b'0'..=b'9' | b'a'..=b'f' => b"g",
+            other => &[other],
+        };
+        given.extend_from_slice(piece);
+        expected.extend_from_slice(piece);
+    }
+    if let Ok(value) = HeaderValue::from_bytes(&given) {
+        match secrets.substitute(&value) {
+            Some(replaced) => {
+                assert!(replaced.is_sensitive());
+                assert_eq!(replaced.as_bytes(), expected);
+            }
+            None => assert_eq!(given, expected),
+        }
+    }
+    let text = String::from_utf8_lossy(&given);
+    let shown = secrets.redact(&text);
+    let words = SECRETS.iter().copied();
+    for word in words.chain(placeholders.iter().map(Placeholder::as_str)) {
+        assert!(!shown.contains(word), "{shown}");
+    }
+}
