@@ -79,7 +79,10 @@ pub(crate) fn health(data: &[u8]) {
     }
 }
 
-fn answer<'d>(data: &'d [u8], asking: &Asking) -> (u16, Vec<(String, Vec<u8>)>, &'d [u8]) {
+/// Status, head and body.
+type Answer<'d> = (u16, Vec<(String, Vec<u8>)>, &'d [u8]);
+
+fn answer<'d>(data: &'d [u8], asking: &Asking) -> Answer<'d> {
     check_request(&asking.http);
     let mut input = Input::new(data);
     let status = match input.u16() {

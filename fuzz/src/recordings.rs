@@ -1,7 +1,7 @@
 //! Inputs made of what real servers sent: `tests/fixtures/vllm`, read where it lies.
 
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One recorded exchange, without its framing.
 struct Recorded {
@@ -146,7 +146,7 @@ fn all() -> Vec<Recorded> {
 }
 
 /// Takes off what HTTP put around a body. None: nothing came back.
-fn load(folder: &PathBuf, case: &Value) -> Option<Recorded> {
+fn load(folder: &Path, case: &Value) -> Option<Recorded> {
     let name = case["case"].as_str()?;
     let sent = std::fs::read(folder.join(name).join("request.http")).ok()?;
     let (request_line, sent) = (first_line(&sent), body_of(&sent)?);

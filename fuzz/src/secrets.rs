@@ -33,7 +33,7 @@ pub(crate) fn secrets(data: &[u8]) {
             }
             4..=6 => {
                 let whole = placeholders[at - 3].as_str();
-                whole[..whole.len() - 1].as_bytes()
+                &whole.as_bytes()[..whole.len() - 1]
             }
             7..=9 => SECRETS[at - 6].as_bytes(),
             // A digit would complete the placeholder before it.

@@ -2,6 +2,11 @@
 
 use crate::input::{Input, cuts};
 use crate::whatwg;
+use eventsource_stream::Eventsource;
+use futures_core::Stream;
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 use vllm_provider::sse::{Parser, TooLong};
 
 /// What a parser makes of a stream: the events, and what the end left unfinished.
@@ -31,12 +36,36 @@ pub(crate) fn sse(data: &[u8]) {
     }
 }
 
-/// `[stream]`: the events are those of a parser that was written from the standard, sentence by sentence. Declared
-/// differences: ours has bytes where the standard has text, and a limit (that no input here reaches).
+/// `[stream]`: the events are those of a parser that was written from the standard, sentence by sentence, and those of
+/// eventsource-stream where it reads streams at all: it refuses what is not UTF-8 and panics at a byte order mark. Declared
+/// differences of ours: it has bytes where the standard has text, and a limit (that no input here reaches).
 pub(crate) fn sse_whatwg(data: &[u8]) {
-    let ours = events(&[data]).map(|(events, _)| {
-        let text = |event: &Vec<u8>| String::from_utf8_lossy(event).into_owned();
-        events.iter().map(text).collect::<Vec<_>>()
-    });
-    assert_eq!(ours, Ok(whatwg::data_of_events(data)));
+    let (ours, _) = events(&[data]).expect("short");
+    let text = |event: &Vec<u8>| String::from_utf8_lossy(event).into_owned();
+    let ours: Vec<String> = ours.iter().map(text).collect();
+    assert_eq!(ours, whatwg::data_of_events(data));
+
+    if std::str::from_utf8(data).is_ok() && !data.starts_with("\u{feff}".as_bytes()) {
+        let mut theirs = pin!(Once(Some(data)).eventsource());
+        let mut context = Context::from_waker(Waker::noop());
+        for event in ours {
+            match theirs.as_mut().poll_next(&mut context) {
+                Poll::Ready(Some(Ok(found))) => assert_eq!(found.data, event),
+                other => panic!("{event:?} is not theirs: {other:?}"),
+            }
+        }
+        let end = theirs.as_mut().poll_next(&mut context);
+        assert!(matches!(end, Poll::Ready(None)), "{end:?} is not ours");
+    }
+}
+
+/// A stream of one piece.
+struct Once<'a>(Option<&'a [u8]>);
+
+impl<'a> Stream for Once<'a> {
+    type Item = Result<&'a [u8], Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.take().map(Ok))
+    }
 }
