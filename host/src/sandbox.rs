@@ -571,11 +571,20 @@ fn of_the_host(error: &wasmtime::Error, limits: &SandboxLimits) -> Option<String
     {
         return Some(format!("header fields ({} bytes)", limits.field_bytes));
     }
-    // wasmtime's error for it has no name.
+    // wasmtime's errors for these have no names.
     let root = error.root_cause().to_string();
-    root.starts_with("too much data is being copied").then(|| {
+    if root.starts_with("too much data is being copied") {
         let bytes = limits.host_call_fuel;
-        format!("data of one call ({bytes} bytes from the plugin to the host)")
+        return Some(format!(
+            "data of one call ({bytes} bytes from the plugin to the host)"
+        ));
+    }
+    let what = root.strip_prefix("resource limit exceeded: ")?;
+    Some(match what.split(' ').next()? {
+        "memory" => format!("memories ({})", limits.memories),
+        "table" => format!("tables ({})", limits.tables),
+        "instance" => format!("instances ({})", limits.instances),
+        _ => what.to_owned(),
     })
 }
 

@@ -12,6 +12,7 @@ mod computed;
 mod discovery;
 mod faults;
 mod hostile;
+mod limits;
 mod openclaw;
 mod replay;
 mod route;
