@@ -57,9 +57,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<Status> {
         Command::Chat(options) => chat::run(arguments, options),
         Command::Doctor => block_on(doctor::run(arguments)),
         Command::Auth { command } => auth::run(command),
-        Command::Plugin { command } => plugin::run(command),
+        Command::Plugin { command } => plugin::run(arguments, command),
         Command::Mock(options) => mock::run(options),
         Command::Demo => block_on(demo::run(arguments)),
+        Command::Compiler => Ok(provider_host::plugin::serve_compiler().map(|()| Status::Done)?),
     }
 }
 

@@ -14,7 +14,10 @@ use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 pub(crate) use clock::Clock;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::plugin::Compiler;
 use crate::plugin::cache::CompileCache;
+use crate::plugin::compile::MARK;
+use crate::policy::CompileLimits;
 use crate::policy::limits::{EPOCH_TICK, SHARED_GUEST_MEMORY, STACK_BYTES};
 use crate::sandbox::{SharedMemory, Turns};
 
@@ -44,6 +47,12 @@ pub struct EngineOptions {
     /// Keep a core dump of a plugin that traps with its error, for a debugger.
     /// It holds all of the guest's memory. Off by default.
     pub core_dumps: bool,
+    /// Where plugins are compiled: by default in this process, where nothing
+    /// bounds what that takes. A host that loads files of others sets
+    /// [`Compiler::Child`].
+    pub compiler: Compiler,
+    /// What a plugin may have, and its compiling take.
+    pub compile_limits: CompileLimits,
 }
 
 impl Default for EngineOptions {
@@ -53,6 +62,8 @@ impl Default for EngineOptions {
             max_chats: DEFAULT_MAX_CHATS,
             shared_guest_memory: SHARED_GUEST_MEMORY,
             core_dumps: false,
+            compiler: Compiler::default(),
+            compile_limits: CompileLimits::default(),
         }
     }
 }
@@ -76,6 +87,8 @@ pub struct Engine {
 struct Inner {
     wasmtime: wasmtime::Engine,
     cache: Option<CompileCache>,
+    compiler: Compiler,
+    compile_limits: CompileLimits,
     max_chats: u32,
     memory: Arc<SharedMemory>,
     turns: Arc<Turns>,
@@ -88,8 +101,19 @@ impl Engine {
     /// # Errors
     ///
     /// [`ErrorKind::Host`] if the process can't have one: the machine is not
-    /// supported, or the address space is limited.
+    /// supported, or the address space is limited; or if it was itself started
+    /// to compile plugins, and would start another process for that.
     pub fn new(options: EngineOptions) -> Result<Self> {
+        if options.compiler != Compiler::InProcess && std::env::var_os(MARK).is_some() {
+            return Err(Error::new(
+                ErrorKind::Host,
+                format!(
+                    "this process was started to compile plugins ({MARK} is set) and sets up a host instead: \
+                     its `main` must call provider_host::plugin::serve_compiler() for the arguments that it was \
+                     given"
+                ),
+            ));
+        }
         let wasmtime = wasmtime::Engine::new(&config(&options)).map_err(|error| {
             Error::new(
                 ErrorKind::Host,
@@ -105,7 +129,11 @@ impl Engine {
         Ok(Self {
             inner: Arc::new(Inner {
                 wasmtime,
-                cache: options.cache_dir.map(CompileCache::new),
+                cache: options
+                    .cache_dir
+                    .map(|dir| CompileCache::new(dir, options.compile_limits.output_bytes)),
+                compiler: options.compiler,
+                compile_limits: options.compile_limits,
                 max_chats: options.max_chats,
                 memory: Arc::new(SharedMemory::new(options.shared_guest_memory)),
                 turns,
@@ -134,6 +162,14 @@ impl Engine {
 
     pub(crate) fn clock(&self) -> &Arc<Clock> {
         &self.inner.clock
+    }
+
+    pub(crate) fn compiler(&self) -> &Compiler {
+        &self.inner.compiler
+    }
+
+    pub(crate) fn compile_limits(&self) -> &CompileLimits {
+        &self.inner.compile_limits
     }
 
     /// The most chats at once, over all plugins.
@@ -165,16 +201,29 @@ fn config(options: &EngineOptions) -> Config {
         .linear_memory_keep_resident(64 << 10)
         .table_keep_resident(4 << 10);
 
-    let mut config = Config::new();
+    let mut config = code();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))
+        .coredump_on_trap(options.core_dumps);
+    config
+}
+
+/// An engine that compiles and runs nothing, for a process of its own. It has no
+/// pool, so that it needs no address space; its code fits every [`Engine`].
+pub(crate) fn compiling() -> wasmtime::Result<wasmtime::Engine> {
+    wasmtime::Engine::new(&code())
+}
+
+/// The settings that machine code depends on.
+fn code() -> Config {
+    let mut config = Config::new();
+    config
         .epoch_interruption(true)
         // A 0.2 guest has no use for the machinery of 0.3, which costs
         // every call.
         .concurrency_support(false)
-        .max_wasm_stack(STACK_BYTES)
-        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))
-        .coredump_on_trap(options.core_dumps);
+        .max_wasm_stack(STACK_BYTES);
     config
 }
 
@@ -218,6 +267,31 @@ mod tests {
     fn the_default_options_make_an_engine_on_an_ordinary_machine() {
         let engine = Engine::new(EngineOptions::default()).expect("an engine");
         assert_eq!(engine.max_chats(), DEFAULT_MAX_CHATS);
+    }
+
+    #[test]
+    fn code_of_the_compiling_engine_fits_every_engine() {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+        let hash = |engine: &wasmtime::Engine| {
+            let mut hasher = DefaultHasher::new();
+            engine.precompile_compatibility_hash().hash(&mut hasher);
+            hasher.finish()
+        };
+        let compiling = hash(&compiling().expect("an engine"));
+        for (max_chats, core_dumps) in [(1, false), (1, true), (DEFAULT_MAX_CHATS, false)] {
+            let engine = Engine::new(EngineOptions {
+                max_chats,
+                core_dumps,
+                ..EngineOptions::default()
+            })
+            .expect("an engine");
+            assert_eq!(
+                hash(engine.wasmtime()),
+                compiling,
+                "{max_chats} {core_dumps}"
+            );
+        }
     }
 
     #[test]

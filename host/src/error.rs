@@ -54,6 +54,8 @@ pub enum ErrorKind {
 
     /// The file is no plugin that this host can run.
     InvalidPlugin,
+    /// The plugin may be one, but nobody whom the user trusts vouches for the file.
+    UntrustedPlugin,
     /// The plugin trapped. Its chat is lost; nothing else is.
     PluginTrapped,
     /// The plugin reached a limit of its sandbox.
@@ -85,6 +87,7 @@ impl ErrorKind {
             Self::Cancelled => "cancelled",
             Self::Other(name) => name,
             Self::InvalidPlugin => "invalid-plugin",
+            Self::UntrustedPlugin => "untrusted-plugin",
             Self::PluginTrapped => "plugin-trapped",
             Self::PluginLimit => "plugin-limit",
             Self::PluginMisbehaved => "plugin-misbehaved",

@@ -1,20 +1,30 @@
 //! A provider plugin: a component that was read, checked and compiled.
 //!
-//! Loading goes one way: bytes → inspected (nothing runs) → imports held against
-//! what this host gives → compiled, or taken from the compile cache by digest →
-//! linked. What comes out can be started any number of times, at once, in
-//! sandboxes that know nothing of each other.
+//! Loading goes one way: bytes, read once → inspected (nothing runs) → world and
+//! imports held against what this host gives → sizes held against their limits →
+//! taken from the compile cache by digest, or compiled → linked. With the feature
+//! `signatures` a file can be held against a policy first ([`trust`]). What comes
+//! out can be started any number of times, at once, in sandboxes that know
+//! nothing of each other.
 
 pub(crate) mod cache;
+mod code;
+pub(crate) mod compile;
+mod file;
 mod inspect;
+#[cfg(feature = "signatures")]
+pub mod trust;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use wasmtime::component::Component;
+pub use self::compile::{Compiler, CompilerProgram, serve as serve_compiler};
+pub use self::file::read;
+pub use self::inspect::{
+    Inspection, MANIFEST_SECTION, MAX_MANIFEST_SIZE, MAX_PLUGIN_SIZE, inspect,
+};
 
-pub use self::inspect::{Inspection, MANIFEST_SECTION, MAX_PLUGIN_SIZE, inspect};
-
+use self::inspect::listed;
 use crate::bindings::types;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -61,24 +71,53 @@ impl Plugin {
     /// [`Plugin::from_bytes`].
     pub fn from_file(engine: &Engine, path: &Path) -> Result<Self> {
         let bytes = read(path)?;
-        Self::from_bytes(engine, &bytes)
-            .map_err(|error| error.map_message(|why| format!("{}: {why}", path.display())))
+        Self::from_bytes(engine, &bytes).map_err(|error| named(path, error))
     }
 
-    /// Loads a plugin from its bytes. Compiling takes long beside a chat, and a
-    /// plugin in the compile cache does not need it. Call it off the serving
-    /// path.
+    /// Loads a plugin file under a policy: what was read is verified, and what was
+    /// verified is loaded. Its signature is looked for beside it
+    /// ([`trust::signature_path`]).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UntrustedPlugin`] if the policy does not let it in, and as
+    /// [`Plugin::from_file`].
+    #[cfg(feature = "signatures")]
+    pub fn from_trusted_file(
+        engine: &Engine,
+        path: &Path,
+        trust: &trust::Trust,
+    ) -> Result<(Self, trust::Standing)> {
+        let bytes = read(path)?;
+        let standing = trust::signature_beside(path)
+            .and_then(|signature| trust.judge(&bytes, signature.as_deref()))
+            .map_err(|error| named(path, error))?;
+        let plugin = Self::from_bytes(engine, &bytes).map_err(|error| named(path, error))?;
+        Ok((plugin, standing))
+    }
+
+    /// Loads a plugin from its bytes.
+    ///
+    /// A plugin that is not in the compile cache is compiled, which takes about a
+    /// second for a small one and as long as [`CompileLimits`] lets it for a
+    /// hostile one. The call blocks for that time: make it off the serving path,
+    /// in `tokio::task::spawn_blocking` or a thread.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidPlugin`] if it is no component, not of the contract's
-    /// world `provider`, imports anything this host does not give, or has no
-    /// manifest.
+    /// world `provider`, imports anything this host does not give, has no
+    /// manifest, or can't be compiled within the limits; [`ErrorKind::Host`] if
+    /// the compiler can't be run.
+    ///
+    /// [`CompileLimits`]: crate::policy::CompileLimits
     pub fn from_bytes(engine: &Engine, bytes: &[u8]) -> Result<Self> {
         let invalid = |why: String| Error::new(ErrorKind::InvalidPlugin, why);
-        let inspection = inspect(bytes)?;
+        let limits = engine.compile_limits();
+        let inspection = inspect::inspect_within(bytes, limits.nesting)?;
         check_world(&inspection)?;
         check_imports(&inspection)?;
+        compile::check_size(&inspection, limits)?;
         let manifest = inspection.manifest.ok_or_else(|| {
             invalid(format!(
                 "the plugin has no manifest: its custom section `{MANIFEST_SECTION}` is missing"
@@ -93,10 +132,15 @@ impl Plugin {
         let component = match cached {
             Some(component) => component,
             None => {
-                let component = Component::from_binary(engine.wasmtime(), bytes)
-                    .map_err(|error| invalid(format!("the plugin does not compile: {error:#}")))?;
+                let code = compile::compile(engine, bytes)?;
+                let component = code.load(engine.wasmtime()).map_err(|error| {
+                    Error::new(
+                        ErrorKind::Host,
+                        format!("the compiler gave code that does not fit this host: {error:#}"),
+                    )
+                })?;
                 if let Some(cache) = engine.cache() {
-                    cache.store(engine.wasmtime(), &digest, &component);
+                    cache.store(engine.wasmtime(), &digest, &code);
                 }
                 component
             }
@@ -160,28 +204,8 @@ impl std::fmt::Debug for Plugin {
     }
 }
 
-/// Reads a plugin file, no more of it than a plugin may have.
-///
-/// # Errors
-///
-/// [`ErrorKind::InvalidPlugin`] if it can't be read or is too large.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
-    use std::io::Read as _;
-
-    let failed = |error: std::io::Error| {
-        Error::new(
-            ErrorKind::InvalidPlugin,
-            format!("could not read the plugin {}: {error}", path.display()),
-        )
-        .caused_by(error)
-    };
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .map_err(failed)?
-        .take(MAX_PLUGIN_SIZE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    Ok(bytes)
+fn named(path: &Path, error: Error) -> Error {
+    error.map_message(|why| format!("{}: {why}", path.display()))
 }
 
 fn check_world(inspection: &Inspection) -> Result<()> {
@@ -231,15 +255,4 @@ fn check_imports(inspection: &Inspection) -> Result<()> {
             sandbox::GIVEN.join(", "),
         ),
     ))
-}
-
-fn listed(names: &[String]) -> String {
-    if names.is_empty() {
-        return "nothing".into();
-    }
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
 }

@@ -14,7 +14,7 @@ pub mod origin;
 pub mod secret;
 
 pub use address::{AddressClass, Prohibited, Reach};
-pub use limits::{NetworkLimits, SandboxLimits};
+pub use limits::{CompileLimits, NetworkLimits, SandboxLimits};
 pub use origin::{Denial, Origin, OriginError};
 pub use secret::{Placeholder, Secret, SecretError, Secrets};
 

@@ -13,6 +13,7 @@ mod discovery;
 mod faults;
 mod hostile;
 mod limits;
+mod hostile_files;
 mod openclaw;
 mod replay;
 mod route;

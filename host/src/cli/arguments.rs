@@ -28,6 +28,11 @@ pub(super) struct Arguments {
     #[arg(long, global = true, value_name = "FILE.wasm")]
     pub(super) plugin: Option<PathBuf>,
 
+    /// Whose plugin files are loaded: keys, digests and what is revoked, JSON5
+    /// [default: provider-host/trust.json5 in $XDG_CONFIG_HOME or ~/.config, then any file]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) trust: Option<PathBuf>,
+
     /// What of the program's own log goes to stderr
     #[arg(
         long,
@@ -66,6 +71,9 @@ impl LogLevel {
     }
 }
 
+/// The command that this program starts itself with to compile a plugin.
+pub(super) const COMPILER: &str = "compiler-process";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// The models that the provider can run
@@ -91,6 +99,10 @@ pub(super) enum Command {
     Mock(MockOptions),
     /// The whole path with a mock server: discovery, a streamed chat, usage
     Demo,
+    /// Compiles a plugin that comes through stdin: what other commands start
+    /// as a process with limits
+    #[command(hide = true, name = COMPILER)]
+    Compiler,
 }
 
 #[derive(Debug, Subcommand)]
@@ -256,6 +268,8 @@ mod tests {
             "auth list",
             "auth remove vllm",
             "plugin inspect p.wasm --json",
+            "--trust t.json5 --plugin p.wasm models list",
+            "plugin inspect p.wasm --trust t.json5",
             "plugin compile p.wasm",
             "mock --listen 127.0.0.1:0 --api-key k --model a=4096 --model b --fault 401 \
              --replay d --rate 20",

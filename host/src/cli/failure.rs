@@ -54,6 +54,11 @@ impl Failure {
         Self::new(Status::Usage, "invalid-plugin", message)
     }
 
+    /// The user's policy does not let the plugin file in.
+    pub(super) fn untrusted_plugin(message: impl Into<String>) -> Self {
+        Self::new(Status::Usage, "untrusted-plugin", message)
+    }
+
     /// Somebody else failed.
     pub(super) fn failed(kind: &'static str, message: impl Into<String>) -> Self {
         Self::new(Status::Failed, kind, message)

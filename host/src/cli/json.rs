@@ -334,6 +334,14 @@ pub(super) struct Inspection<'a> {
     pub(super) size: u64,
     pub(super) sha256: &'a str,
     pub(super) signature: Option<&'a str>,
+    /// What the user's policy says; none: there is no policy.
+    pub(super) trust: Option<Verdict<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Verdict<'a> {
+    pub(super) accepted: bool,
+    pub(super) reason: &'a str,
 }
 
 #[derive(Debug, Serialize)]

@@ -3,11 +3,15 @@
 //! The steps are separate so that `doctor` can take them one by one; everything
 //! else takes them all with [`open`].
 
+use std::path::{Path, PathBuf};
+
 use provider_host::configuration::{Configuration, ModelReference};
 use provider_host::credentials::{CredentialError, ProfileFile, Profiles};
-use provider_host::{Engine, EngineOptions, Plugin, Provider, Wiring};
+use provider_host::plugin::Compiler;
+use provider_host::plugin::trust::Trust;
+use provider_host::{Engine, EngineOptions, Error, ErrorKind, Plugin, Provider, Wiring};
 
-use super::arguments::Arguments;
+use super::arguments::{self, Arguments};
 use super::failure::{self, Failure};
 use super::terminal;
 
@@ -27,15 +31,20 @@ pub(super) struct Opened {
 /// have to say about the configuration goes to stderr.
 pub(super) async fn open(arguments: &Arguments) -> anyhow::Result<Opened> {
     let configuration = configuration(arguments)?;
+    let profiles = profiles()?;
+    // What is wrong with a plugin or its policy is not wrong in the configuration.
+    let plugin = plugin(&engine()?, arguments)?;
     let file = configuration.file().map(std::path::Path::to_owned);
-    with(configuration, arguments)
+    with(configuration, profiles, plugin)
         .await
         .map_err(|error| failure::under(file.as_deref(), error))
 }
 
-async fn with(configuration: Configuration, arguments: &Arguments) -> anyhow::Result<Opened> {
-    let profiles = profiles()?;
-    let plugin = plugin(&engine()?, arguments)?;
+async fn with(
+    configuration: Configuration,
+    profiles: Profiles,
+    plugin: Plugin,
+) -> anyhow::Result<Opened> {
     let wired = Wiring::new(&configuration, plugin.manifest(), &environment, &profiles)?;
     for note in &wired.resolved.notes {
         terminal::warning(&with_path(note.path.as_deref(), &note.message));
@@ -85,36 +94,89 @@ pub(super) fn engine() -> anyhow::Result<Engine> {
     let mut options = EngineOptions::default();
     options.cache_dir = provider_host::default_cache_dir();
     options.max_chats = CHATS;
+    options.compiler = Compiler::this_program([arguments::COMPILER])?;
     Ok(Engine::new(options)?)
+}
+
+/// The user's policy about plugin files, and where it stands.
+pub(super) struct Policy {
+    pub(super) path: PathBuf,
+    pub(super) trust: Trust,
+}
+
+/// The user's policy; none: any file that is a plugin may be loaded. One that
+/// can't be read is never passed over.
+pub(super) fn policy(arguments: &Arguments) -> anyhow::Result<Option<Policy>> {
+    let path = arguments.trust.clone();
+    let Some(path) = path.or_else(|| Trust::locate(&environment)) else {
+        return Ok(None);
+    };
+    let trust = Trust::from_file(&path)?;
+    Ok(Some(Policy { path, trust }))
 }
 
 /// The plugin that the command line asks for.
 pub(super) fn plugin(engine: &Engine, arguments: &Arguments) -> anyhow::Result<Plugin> {
+    let policy = policy(arguments)?;
     let Some(path) = &arguments.plugin else {
-        return embedded(engine);
+        return embedded(engine, policy.as_ref());
     };
-    let loaded = read_plugin(path).and_then(|bytes| {
-        Plugin::from_bytes(engine, &bytes)
-            .map_err(|error| Failure::unusable_plugin(format!("{}: {error}", path.display())))
-    });
-    Ok(loaded.map_err(|failure| {
-        failure
+    load(engine, path, policy.as_ref()).map_err(|error| match error.downcast::<Failure>() {
+        Ok(failure) => failure
             .hint("correct --plugin, or leave it out to use the plugin that this host has built in")
-    })?)
+            .into(),
+        Err(error) => error,
+    })
+}
+
+/// Loads a plugin file under the user's policy.
+pub(super) fn load(
+    engine: &Engine,
+    path: &Path,
+    policy: Option<&Policy>,
+) -> anyhow::Result<Plugin> {
+    let Some(policy) = policy else {
+        return Plugin::from_file(engine, path).map_err(|error| unusable(error, None));
+    };
+    Plugin::from_trusted_file(engine, path, &policy.trust)
+        .map(|(plugin, _)| plugin)
+        .map_err(|error| unusable(error, Some(policy)))
+}
+
+/// A file that is no plugin, or not a trusted one, is wrong usage; what else went
+/// wrong is told as it is.
+fn unusable(error: Error, policy: Option<&Policy>) -> anyhow::Error {
+    match (error.kind(), policy) {
+        (ErrorKind::InvalidPlugin, _) => Failure::unusable_plugin(error.message()).into(),
+        (ErrorKind::UntrustedPlugin, Some(policy)) => Failure::untrusted_plugin(error.message())
+            .hint(format!("the trust file is {}", policy.path.display()))
+            .into(),
+        _ => error.into(),
+    }
 }
 
 /// Reads a plugin file; one that can't be read is wrong usage.
-pub(super) fn read_plugin(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read_plugin(path: &Path) -> Result<Vec<u8>, Failure> {
     provider_host::plugin::read(path).map_err(|error| Failure::unusable_plugin(error.to_string()))
 }
 
 #[cfg(feature = "embedded-plugin")]
-fn embedded(engine: &Engine) -> anyhow::Result<Plugin> {
+fn embedded(engine: &Engine, policy: Option<&Policy>) -> anyhow::Result<Plugin> {
+    if let Some(policy) = policy {
+        policy
+            .trust
+            .judge_built_in(provider_host::plugin::EMBEDDED)
+            .map_err(|error| {
+                Failure::untrusted_plugin(format!("the plugin built with this host: {error}"))
+                    .hint(format!("the trust file is {}", policy.path.display()))
+                    .hint("name another with --plugin FILE.wasm")
+            })?;
+    }
     Ok(Plugin::embedded(engine)?)
 }
 
 #[cfg(not(feature = "embedded-plugin"))]
-fn embedded(_: &Engine) -> anyhow::Result<Plugin> {
+fn embedded(_: &Engine, _: Option<&Policy>) -> anyhow::Result<Plugin> {
     Err(Failure::usage("this host was built without a plugin")
         .hint("name one with --plugin FILE.wasm")
         .into())

@@ -4,26 +4,33 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
-use provider_host::Plugin;
+use provider_host::plugin::trust::{self, Trust};
 use provider_host::plugin::{Inspection, inspect};
 
-use super::arguments::PluginCommand;
+use super::arguments::{Arguments, PluginCommand};
 use super::failure::{Failure, Status};
 use super::opened;
 use super::terminal::{BOLD, DIM, one_line};
 use super::{amount, json};
 
 /// Runs the command.
-pub(super) fn run(command: &PluginCommand) -> anyhow::Result<Status> {
+pub(super) fn run(arguments: &Arguments, command: &PluginCommand) -> anyhow::Result<Status> {
     match command {
-        PluginCommand::Inspect { file, json } => look(file, *json),
-        PluginCommand::Compile { file } => compile(file),
+        PluginCommand::Inspect { file, json } => look(arguments, file, *json),
+        PluginCommand::Compile { file } => compile(arguments, file),
     }
 }
 
-fn look(file: &Path, as_json: bool) -> anyhow::Result<Status> {
+fn look(arguments: &Arguments, file: &Path, as_json: bool) -> anyhow::Result<Status> {
+    let policy = opened::policy(arguments)?;
     let bytes = opened::read_plugin(file)?;
     let found = inspect(&bytes).map_err(|error| named(file, &error))?;
+    let beside = Beside::of(
+        file,
+        &bytes,
+        &found,
+        policy.map(|policy| policy.trust).as_ref(),
+    );
     if as_json {
         let mut out = std::io::stdout().lock();
         let inspection = json::Inspection {
@@ -35,17 +42,63 @@ fn look(file: &Path, as_json: bool) -> anyhow::Result<Status> {
             manifest: found.manifest.as_ref().map(json::Manifest::from),
             size: found.size,
             sha256: &found.sha256,
-            signature: found.signature.as_deref(),
+            signature: beside.signature.as_deref(),
+            trust: beside.verdict.as_ref().map(|verdict| json::Verdict {
+                accepted: verdict.is_ok(),
+                reason: verdict.as_ref().unwrap_or_else(|why| why),
+            }),
         };
         json::write_pretty(&mut out, &inspection)?;
     } else {
-        describe(&found, &mut anstream::stdout())?;
+        describe(&found, &beside, &mut anstream::stdout())?;
     }
     Ok(Status::Done)
 }
 
+/// Who speaks for a file.
+struct Beside {
+    /// The signature, in words.
+    signature: Option<String>,
+    /// What the user's policy says: why it lets the file in, or why not.
+    verdict: Option<Result<String, String>>,
+}
+
+impl Beside {
+    fn of(file: &Path, bytes: &[u8], found: &Inspection, policy: Option<&Trust>) -> Self {
+        let detached = trust::signature_beside(file);
+        let words = match &detached {
+            Ok(None) => None,
+            Ok(Some(signature)) => Some(match trust::claimed_key(signature) {
+                Ok(key) => format!("detached, names key ID {key}"),
+                Err(why) => format!("detached; {why}"),
+            }),
+            Err(why) => Some(why.to_string()),
+        };
+        let verdict = policy.map(|policy| {
+            let standing = detached.and_then(|found| policy.judge(bytes, found.as_deref()));
+            match standing {
+                Ok(standing) => Ok(standing.to_string()),
+                Err(why) => Err(why.to_string()),
+            }
+        });
+        let words = match &verdict {
+            None => words.map(|words| format!("{words}, not verified")),
+            Some(_) => words,
+        };
+        let all: Vec<String> = words.into_iter().chain(found.signature.clone()).collect();
+        Self {
+            signature: (!all.is_empty()).then(|| all.join("; ")),
+            verdict,
+        }
+    }
+}
+
 /// What a plugin is, for people. Its own words are kept to one line each.
-fn describe(found: &Inspection, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+fn describe(
+    found: &Inspection,
+    beside: &Beside,
+    out: &mut dyn std::io::Write,
+) -> std::io::Result<()> {
     let none = "none";
     let mut line =
         |title: &str, value: &str| writeln!(out, "{BOLD}{title:<15}{BOLD:#}{}", one_line(value));
@@ -79,7 +132,12 @@ fn describe(found: &Inspection, out: &mut dyn std::io::Write) -> std::io::Result
         ),
     )?;
     line("SHA-256", &found.sha256)?;
-    line("Signature", found.signature.as_deref().unwrap_or(none))?;
+    line("Signature", beside.signature.as_deref().unwrap_or(none))?;
+    match &beside.verdict {
+        Some(Ok(why)) => line("Trust", why)?,
+        Some(Err(why)) => line("Trust", &format!("refused: {why}"))?,
+        None => {}
+    }
     for (title, names) in [("Imports", &found.imports), ("Exports", &found.exports)] {
         if names.is_empty() {
             line(title, none)?;
@@ -94,11 +152,11 @@ fn describe(found: &Inspection, out: &mut dyn std::io::Write) -> std::io::Result
     )
 }
 
-fn compile(file: &Path) -> anyhow::Result<Status> {
-    let bytes = opened::read_plugin(file)?;
+fn compile(arguments: &Arguments, file: &Path) -> anyhow::Result<Status> {
+    let policy = opened::policy(arguments)?;
     let engine = opened::engine()?;
     let start = Instant::now();
-    let plugin = Plugin::from_bytes(&engine, &bytes).map_err(|error| named(file, &error))?;
+    let plugin = opened::load(&engine, file, policy.as_ref())?;
     let time = amount::seconds(start.elapsed());
     let what = if plugin.from_cache() {
         "was in the cache"

@@ -2,8 +2,11 @@
 //!
 //! Deserializing machine code means running it, so an entry is believed only if
 //! this user's host wrote it: each carries a MAC under a random key that lives
-//! beside the entries, readable by its owner only. An entry that does not check
-//! out is compiled anew and replaced; the cache can lose nothing but time.
+//! beside the entries, this user's own and readable by nobody else. An entry that
+//! does not check out is compiled anew and replaced, and so is a key that others
+//! could know; the cache can lose nothing but time. Files are opened without
+//! following links and without waiting, so that what lies in an entry's place
+//! can't lead elsewhere or hold up the host.
 //! Entries are named by the component's SHA-256 and the engine's compatibility
 //! hash, so that a changed plugin, wasmtime or machine never meets an old one.
 
@@ -15,6 +18,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use wasmtime::component::Component;
 
+use super::code::Code;
+use super::file;
+
 /// First bytes of an entry; the number is the layout's version.
 const MAGIC: &[u8; 8] = b"llmphc\0\x01";
 const MAC_LEN: usize = 32;
@@ -25,27 +31,29 @@ const KEY_LEN: usize = 64;
 #[derive(Debug)]
 pub(crate) struct CompileCache {
     dir: PathBuf,
+    /// Most bytes of machine code; a larger file is no entry.
+    most: u64,
 }
 
 impl CompileCache {
-    pub(crate) fn new(dir: PathBuf) -> Self {
-        Self { dir }
+    pub(crate) fn new(dir: PathBuf, most: u64) -> Self {
+        Self { dir, most }
     }
 
     /// The compiled component, if this host has compiled it before.
-    #[expect(unsafe_code, reason = "deserializes what the MAC vouches for")]
     pub(crate) fn load(&self, engine: &wasmtime::Engine, digest: &str) -> Option<Component> {
-        let key = self.key(false)?;
         let path = self.entry(engine, digest);
-        let entry = std::fs::read(&path).ok()?;
-        let Some(code) = open(&key, digest, &entry) else {
+        if path.symlink_metadata().is_err() {
+            return None;
+        }
+        let code = self
+            .key()
+            .and_then(|key| open(&key, digest, self.read(&path)?));
+        let Some(code) = code else {
             tracing::warn!(path = %path.display(), "a compile cache entry does not check out; compiling anew");
             return None;
         };
-        // SAFETY: the bytes are those that `Component::serialize` gave to a
-        // host of this user: the MAC was made with a key that only this user
-        // can read, over these bytes, which nobody can change any more.
-        match unsafe { Component::deserialize(engine, code) } {
+        match code.load(engine) {
             Ok(component) => Some(component),
             Err(error) => {
                 tracing::debug!(%error, "a compile cache entry does not fit this engine");
@@ -54,9 +62,9 @@ impl CompileCache {
         }
     }
 
-    /// Keeps a compiled component. A cache that can't be written is no error.
-    pub(crate) fn store(&self, engine: &wasmtime::Engine, digest: &str, component: &Component) {
-        if let Err(error) = self.try_store(engine, digest, component) {
+    /// Keeps machine code. A cache that can't be written is no error.
+    pub(crate) fn store(&self, engine: &wasmtime::Engine, digest: &str, code: &Code) {
+        if let Err(error) = self.try_store(engine, digest, code) {
             tracing::warn!(dir = %self.dir.display(), error = format!("{error:#}"), "could not keep the compiled plugin");
         }
     }
@@ -65,18 +73,26 @@ impl CompileCache {
         &self,
         engine: &wasmtime::Engine,
         digest: &str,
-        component: &Component,
+        code: &Code,
     ) -> Result<(), Box<dyn std::error::Error>> {
-        let code = component.serialize()?;
         create_private_dir(&self.dir)?;
-        let key = self.key(true).ok_or("no key could be made")?;
+        let key = match self.key() {
+            Some(key) => key,
+            None => self.make_key()?,
+        };
         let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
         file.write_all(MAGIC)?;
-        file.write_all(&mac(&key, digest, &code))?;
-        file.write_all(&code)?;
+        file.write_all(&mac(&key, digest, code.bytes()))?;
+        file.write_all(code.bytes())?;
         // Renamed when complete, so that a reader never meets half an entry.
         file.persist(self.entry(engine, digest))?;
         Ok(())
+    }
+
+    /// What an entry's file holds, if it is one.
+    fn read(&self, path: &Path) -> Option<Vec<u8>> {
+        let most = self.most + (MAGIC.len() + MAC_LEN) as u64;
+        file::own(path, most, file::Readers::Any).ok()
     }
 
     fn entry(&self, engine: &wasmtime::Engine, digest: &str) -> PathBuf {
@@ -88,22 +104,38 @@ impl CompileCache {
             .join(format!("{digest}-{:016x}.cwasm", hasher.finish()))
     }
 
-    /// The MAC's key; made on first use if `create`.
-    fn key(&self, create: bool) -> Option<[u8; KEY_LEN]> {
-        let path = self.dir.join("key");
-        match read_private(&path) {
-            Some(bytes) => bytes.try_into().ok(),
-            None if create => {
-                let mut key = [0; KEY_LEN];
-                getrandom::fill(&mut key).ok()?;
-                let mut file = tempfile::NamedTempFile::new_in(&self.dir).ok()?;
-                file.write_all(&key).ok()?;
-                // Two processes may race; the first one's key is everyone's.
-                let _ = file.persist_noclobber(&path);
-                read_private(&path)?.try_into().ok()
+    fn key_path(&self) -> PathBuf {
+        self.dir.join("key")
+    }
+
+    /// The MAC's key, if there is one that nobody else can know.
+    fn key(&self) -> Option<[u8; KEY_LEN]> {
+        let path = self.key_path();
+        match file::own(&path, KEY_LEN as u64, file::Readers::Owner) {
+            Ok(bytes) => bytes.try_into().ok(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "the compile cache's key is not used");
+                None
             }
-            None => None,
         }
+    }
+
+    /// Makes a key where there is none, or none that can be used: what was
+    /// written under that one is lost.
+    fn make_key(&self) -> Result<[u8; KEY_LEN], Box<dyn std::error::Error>> {
+        let path = self.key_path();
+        let mut key = [0; KEY_LEN];
+        getrandom::fill(&mut key)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        file.write_all(&key)?;
+        if path.symlink_metadata().is_ok() {
+            file.persist(&path)?;
+        } else {
+            // Two processes may race; the first one's key is everyone's.
+            let _ = file.persist_noclobber(&path);
+        }
+        Ok(self.key().ok_or("no key could be made")?)
     }
 }
 
@@ -119,11 +151,12 @@ fn keyed(key: &[u8; KEY_LEN], digest: &str, code: &[u8]) -> Hmac<Sha256> {
 }
 
 /// The code of an entry whose MAC is right.
-fn open<'a>(key: &[u8; KEY_LEN], digest: &str, entry: &'a [u8]) -> Option<&'a [u8]> {
+fn open(key: &[u8; KEY_LEN], digest: &str, mut entry: Vec<u8>) -> Option<Code> {
     let rest = entry.strip_prefix(MAGIC)?;
     let (mac, code) = rest.split_at_checked(MAC_LEN)?;
     keyed(key, digest, code).verify_slice(mac).ok()?;
-    Some(code)
+    entry.drain(..MAGIC.len() + MAC_LEN);
+    Some(Code::vouched(entry))
 }
 
 fn create_private_dir(dir: &Path) -> std::io::Result<()> {
@@ -137,21 +170,6 @@ fn create_private_dir(dir: &Path) -> std::io::Result<()> {
     builder.create(dir)
 }
 
-/// A file's bytes, if nobody else can have read or written them.
-fn read_private(path: &Path) -> Option<Vec<u8>> {
-    let bytes = std::fs::read(path).ok()?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let mode = std::fs::metadata(path).ok()?.mode();
-        if mode & 0o077 != 0 {
-            tracing::warn!(path = %path.display(), "the compile cache's key is readable by others; it is not used");
-            return None;
-        }
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,7 +181,10 @@ mod tests {
         entry.extend(mac(&key, "digest", b"code"));
         entry.extend(b"code");
 
-        assert_eq!(open(&key, "digest", &entry), Some(&b"code"[..]));
+        let open = |key: &[u8; KEY_LEN], digest, entry: &[u8]| {
+            open(key, digest, entry.to_vec()).map(|code| code.bytes().to_vec())
+        };
+        assert_eq!(open(&key, "digest", &entry), Some(b"code".to_vec()));
         assert_eq!(open(&[8; KEY_LEN], "digest", &entry), None);
         assert_eq!(open(&key, "another", &entry), None);
         for at in 0..entry.len() {

@@ -5,9 +5,19 @@ use wasmparser::{Encoding, Parser, Payload};
 
 use crate::bindings::types;
 use crate::error::{Error, ErrorKind, Result};
+use crate::policy::limits::PLUGIN_NESTING;
 
 /// Custom section that holds the manifest as JSON.
 pub const MANIFEST_SECTION: &str = "llm-provider-manifest";
+
+/// Most bytes of a manifest: 256 KiB. That of `vllm-provider` has two.
+pub const MAX_MANIFEST_SIZE: usize = 256 << 10;
+
+/// Names of imports or exports that a message lists.
+const LISTED: usize = 20;
+
+/// Characters of a name that a message shows.
+const SHOWN: usize = 120;
 
 /// Package of the contract, without its version.
 pub(crate) const CONTRACT: &str = "llm:provider/";
@@ -37,6 +47,10 @@ pub struct Inspection {
     pub sha256: String,
     /// The signature's description; none: it is not signed.
     pub signature: Option<String>,
+    /// Functions of all its modules.
+    pub functions: u32,
+    /// Bytes of the largest function's body.
+    pub largest_function: u32,
 }
 
 /// Reads a component.
@@ -44,9 +58,14 @@ pub struct Inspection {
 /// # Errors
 ///
 /// [`ErrorKind::InvalidPlugin`] if it is too large, not WebAssembly, a core
-/// module, or not well formed.
+/// module, not well formed, nested deeper than [`PLUGIN_NESTING`], or if its
+/// manifest can't be used.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
-    let invalid = |why: String| Error::new(ErrorKind::InvalidPlugin, why);
+    inspect_within(bytes, PLUGIN_NESTING)
+}
+
+/// The same with a limit on components and modules in each other.
+pub(super) fn inspect_within(bytes: &[u8], nesting: u32) -> Result<Inspection> {
     if bytes.len() as u64 > MAX_PLUGIN_SIZE {
         return Err(invalid(format!(
             "the plugin has {} bytes; at most {MAX_PLUGIN_SIZE} are read",
@@ -60,11 +79,18 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
                 .into(),
         ));
     }
-
-    let mut imports = Vec::new();
-    let mut exports = Vec::new();
-    let mut manifest = None;
-    let mut signature = None;
+    let mut inspection = Inspection {
+        kind: "component".into(),
+        world: None,
+        imports: Vec::new(),
+        exports: Vec::new(),
+        manifest: None,
+        size: bytes.len() as u64,
+        sha256: hex(&Sha256::digest(bytes)),
+        signature: None,
+        functions: 0,
+        largest_function: 0,
+    };
     // The parser goes into nested modules and components: only what stands at
     // the outermost level is the plugin's own interface.
     let mut depth = 0_u32;
@@ -81,49 +107,92 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
                     ));
                 }
                 depth += 1;
+                if depth > nesting {
+                    return Err(invalid(format!(
+                        "the plugin has components and modules in each other more than {nesting} levels deep"
+                    )));
+                }
             }
             Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(section) if depth == 1 => {
+            payload => inspection.take(payload, depth == 1)?,
+        }
+    }
+    inspection.world = world(&inspection.exports);
+    Ok(inspection)
+}
+
+impl Inspection {
+    /// Adds what a part of the file tells; `own`: it stands at the outermost
+    /// level.
+    fn take(&mut self, payload: Payload<'_>, own: bool) -> Result<()> {
+        match payload {
+            Payload::ComponentImportSection(section) if own => {
                 for import in section {
                     let import =
                         import.map_err(|error| invalid(format!("a bad import: {error}")))?;
-                    imports.push(import.name.name.to_string());
+                    self.imports.push(import.name.name.to_string());
                 }
             }
-            Payload::ComponentExportSection(section) if depth == 1 => {
+            Payload::ComponentExportSection(section) if own => {
                 for export in section {
                     let export =
                         export.map_err(|error| invalid(format!("a bad export: {error}")))?;
-                    exports.push(export.name.name.to_string());
+                    self.exports.push(export.name.name.to_string());
                 }
             }
+            Payload::CodeSectionEntry(body) => {
+                let range = body.range();
+                let bytes = u32::try_from(range.end - range.start).unwrap_or(u32::MAX);
+                self.largest_function = self.largest_function.max(bytes);
+                self.functions = self.functions.saturating_add(1);
+            }
             Payload::CustomSection(section) if section.name() == MANIFEST_SECTION => {
-                manifest = Some(parse_manifest(section.data()).map_err(|why| {
+                if self.manifest.is_some() {
+                    return Err(invalid(format!(
+                        "the plugin has more than one section {MANIFEST_SECTION}, and which of them holds \
+                         is not told"
+                    )));
+                }
+                self.manifest = Some(parse_manifest(section.data()).map_err(|why| {
                     invalid(format!(
                         "the section {MANIFEST_SECTION} can't be read: {why}"
                     ))
                 })?);
             }
             Payload::CustomSection(section) if section.name() == "signature" => {
-                signature = Some(format!(
+                self.signature = Some(format!(
                     "embedded, {} bytes, not verified",
                     section.data().len()
                 ));
             }
             _ => {}
         }
+        Ok(())
     }
+}
 
-    Ok(Inspection {
-        kind: "component".into(),
-        world: world(&exports),
-        imports,
-        exports,
-        manifest,
-        size: bytes.len() as u64,
-        sha256: hex(&Sha256::digest(bytes)),
-        signature,
-    })
+fn invalid(why: String) -> Error {
+    Error::new(ErrorKind::InvalidPlugin, why)
+}
+
+/// Names in a message, each by itself, up to a number of them. They are the
+/// plugin's own words.
+pub(super) fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        return "nothing".into();
+    }
+    let mut list: Vec<String> = names
+        .iter()
+        .take(LISTED)
+        .map(|name| match name.char_indices().nth(SHOWN) {
+            Some((end, _)) => format!("`{}…`", name[..end].escape_debug()),
+            None => format!("`{}`", name.escape_debug()),
+        })
+        .collect();
+    if let Some(more @ 1..) = names.len().checked_sub(LISTED) {
+        list.push(format!("and {more} more"));
+    }
+    list.join(", ")
 }
 
 /// The contract's world that a list of exports makes up.
@@ -146,6 +215,12 @@ fn world(exports: &[String]) -> Option<String> {
 }
 
 fn parse_manifest(json: &[u8]) -> Result<types::Manifest, String> {
+    if json.len() > MAX_MANIFEST_SIZE {
+        return Err(format!(
+            "it has {} bytes; at most {MAX_MANIFEST_SIZE} are read",
+            json.len()
+        ));
+    }
     let value: serde_json::Value =
         serde_json::from_slice(json).map_err(|error| error.to_string())?;
     let text = |key: &str| value.get(key).and_then(|v| v.as_str()).map(str::to_owned);

@@ -219,6 +219,57 @@ limits! {
     }
 }
 
+/// Twice the processor time: a machine that is busy with other things gives a process less than a core.
+pub const COMPILE_WALL_TIME: Duration = Duration::from_secs(120);
+
+/// The plugin of this project takes less than a second. A file of 275 KB that is made for it takes a minute, and one of
+/// the largest size as long as it likes.
+pub const COMPILE_CPU_TIME: Duration = Duration::from_secs(60);
+
+/// The plugin of this project takes 32 MiB. A file of 275 KB that is made for it takes 2 GiB.
+pub const COMPILE_MEMORY_BYTES: u64 = 1 << 30;
+
+/// Machine code has three to five times the size of its component. It is held in memory as long as the plugin is.
+pub const COMPILE_OUTPUT_BYTES: u64 = 256 << 20;
+
+/// Each thread that compiles has a function and its memory of its own; more of them would make the memory that is needed
+/// depend on the machine.
+pub const COMPILE_THREADS: usize = 4;
+
+/// Fifty times what a plugin of 200 KB has.
+pub const PLUGIN_FUNCTIONS: u32 = 100_000;
+
+/// Compilers write functions of some tens of kilobytes; what is needed to compile one can grow faster than its size.
+pub const PLUGIN_FUNCTION_BYTES: u32 = 1 << 20;
+
+/// Components and modules in each other. A linker makes two levels, composing components one more each time.
+pub const PLUGIN_NESTING: u32 = 16;
+
+limits! {
+    /// Bounds on compiling one plugin.
+    ///
+    /// Those on the plugin's own numbers and sizes hold wherever it is compiled, and before it is. Times, memory and output
+    /// are those of a child process ([`crate::plugin::Compiler::Child`]): nothing can bound them in the host's own.
+    CompileLimits {
+        /// Time from start to end of the child, however it is spent.
+        wall_time, with_wall_time: Duration = COMPILE_WALL_TIME;
+        /// Processor time of the child, all its threads together, rounded up to whole seconds. On Unix only.
+        cpu_time, with_cpu_time: Duration = COMPILE_CPU_TIME;
+        /// Bytes of memory that the child can write to. On Linux only.
+        memory_bytes, with_memory_bytes: u64 = COMPILE_MEMORY_BYTES;
+        /// Bytes of machine code.
+        output_bytes, with_output_bytes: u64 = COMPILE_OUTPUT_BYTES;
+        /// Threads of the child that compile.
+        threads, with_threads: usize = COMPILE_THREADS;
+        /// Number of functions, over all modules of the component.
+        functions, with_functions: u32 = PLUGIN_FUNCTIONS;
+        /// Bytes of one function's body.
+        function_bytes, with_function_bytes: u32 = PLUGIN_FUNCTION_BYTES;
+        /// Components and modules in each other, the outermost counted.
+        nesting, with_nesting: u32 = PLUGIN_NESTING;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

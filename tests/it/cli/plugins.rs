@@ -39,6 +39,7 @@ fn inspect_tells_what_a_plugin_is() {
             "size": EMBEDDED.len(),
             "sha256": known.sha256,
             "signature": null,
+            "trust": null,
         })
     );
     assert_eq!(known.sha256.len(), 64);

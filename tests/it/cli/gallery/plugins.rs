@@ -1,9 +1,33 @@
-//! Files that are no plugin.
+//! Files that are no plugin, or not one that the user trusts.
 
 use provider_host::plugin::EMBEDDED;
 
 use super::scene::{Case, Scene};
 use crate::cli::process::Home;
+use crate::hostile_files::signer::Signer;
+
+const TRUST: &str = "config/provider-host/trust.json5";
+
+/// A plugin file under a policy that trusts the key of alice's, who is signer 1.
+fn judged(
+    title: &str,
+    signature: Option<String>,
+    policy: impl Fn(&str) -> String + Send + 'static,
+) -> Case {
+    Case::new(title, move || {
+        let arguments = ["--plugin", "p.wasm", "models", "list"];
+        let scene = Scene::new(Home::new(), &arguments).file("p.wasm", EMBEDDED);
+        let scene = scene.file(TRUST, policy(&Signer::new(1).public()));
+        match &signature {
+            Some(signature) => scene.file("p.wasm.minisig", signature),
+            None => scene,
+        }
+    })
+}
+
+fn alice_only(key: &str) -> String {
+    format!("{{ signatures: 'required', keys: {{ alice: '{key}' }} }}")
+}
 
 fn file(title: &str, content: impl Fn() -> Vec<u8> + Send + 'static) -> Case {
     Case::new(title, move || {
@@ -48,6 +72,39 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         Case::new("The same, looked at", || {
             Scene::new(Home::new(), &["plugin", "inspect", "p.wasm"]).file("p.wasm", "hello")
+        }),
+        judged(
+            "A plugin that is not signed, where the trust file asks for it",
+            None,
+            alice_only,
+        ),
+        judged(
+            "A plugin that was changed after it was signed",
+            Some(Signer::new(1).sign(b"as it was")),
+            alice_only,
+        ),
+        judged(
+            "A plugin signed by somebody who is not in the trust file",
+            Some(Signer::new(2).sign(EMBEDDED)),
+            alice_only,
+        ),
+        judged(
+            "A plugin signed by a key that is revoked",
+            Some(Signer::new(1).sign(EMBEDDED)),
+            |key| {
+                format!(
+                    "{{ signatures: 'optional', revoked: {{ keys: {{ 'stolen in May': '{key}' }} }} }}"
+                )
+            },
+        ),
+        judged("A trust file with a word that is not known", None, |_| {
+            "{ signatures: 'required', trusted: {} }".into()
+        }),
+        judged("A trust file with a key that is none", None, |_| {
+            "{ signatures: 'required', keys: { alice: 'RWxyz' } }".into()
+        }),
+        Case::new("A trust file that is not there", || {
+            Scene::new(Home::new(), &["--trust", "trust.json5", "models", "list"])
         }),
     ]
 }
