@@ -119,6 +119,8 @@ fn lint() -> Result<()> {
         "vllm-provider",
         "--package",
         "hostile-provider",
+        "--package",
+        "second-provider",
         "--target",
         component::TARGET,
         "--",
