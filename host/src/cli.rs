@@ -10,6 +10,7 @@ mod answer;
 mod arguments;
 mod auth;
 mod chat;
+mod check;
 mod demo;
 mod detour;
 mod doctor;

@@ -78,6 +78,8 @@
 
 mod bindings;
 mod chat;
+#[cfg(feature = "check")]
+pub mod check;
 pub mod configuration;
 pub mod credentials;
 pub mod egress;

@@ -17,6 +17,8 @@ mod memory;
 mod meter;
 mod processor;
 mod purse;
+#[cfg(feature = "check")]
+mod trial;
 mod turns;
 
 use std::future::Future;

@@ -211,6 +211,18 @@ pub(super) enum PluginCommand {
         /// Component to compile
         file: PathBuf,
     },
+    /// Holds a plugin against the contract, in memory and without a network;
+    /// --config gives it a configuration
+    Check {
+        /// Component to check
+        file: PathBuf,
+        /// Recorded exchanges with its server [default: those of vLLM]
+        #[arg(long, value_name = "DIR")]
+        corpus: Option<PathBuf>,
+        /// Prints one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -271,6 +283,7 @@ mod tests {
             "--trust t.json5 --plugin p.wasm models list",
             "plugin inspect p.wasm --trust t.json5",
             "plugin compile p.wasm",
+            "plugin check p.wasm --corpus d --config c.json5 --json",
             "mock --listen 127.0.0.1:0 --api-key k --model a=4096 --model b --fault 401 \
              --replay d --rate 20",
             "demo",

@@ -11,11 +11,17 @@ use super::arguments::{Arguments, PluginCommand};
 use super::failure::{Failure, Status};
 use super::opened;
 use super::terminal::{BOLD, DIM, one_line};
-use super::{amount, json};
+use super::{amount, block_on, check, interruptible, json};
 
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments, command: &PluginCommand) -> anyhow::Result<Status> {
     match command {
+        PluginCommand::Check { file, corpus, json } => block_on(interruptible(check::run(
+            arguments,
+            file,
+            corpus.as_ref(),
+            *json,
+        ))),
         PluginCommand::Inspect { file, json } => look(arguments, file, *json),
         PluginCommand::Compile { file } => compile(arguments, file),
     }

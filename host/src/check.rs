@@ -1,0 +1,275 @@
+//! The contract's conformance suite: any provider plugin, held against what `llm:provider` says.
+//!
+//! A plugin that need not be trusted may still be wrong, and whoever writes one should know before anybody relies on it. Each
+//! [`Check`] is one sentence of the contract. It runs the plugin in the sandbox that a chat runs in, over exchanges in
+//! memory ([`crate::exercise`]), and says that the sentence holds, or what was done, what came and where the contract says
+//! otherwise, or why it could not be tried.
+//!
+//! What a server of the plugin's own protocol says when all is well is nothing that a suite can make up: it is taken from
+//! recorded exchanges, the built-in ones (for plugins that speak OpenAI's protocol) or those of a folder. Everything else,
+//! refusals, silence, broken connections, pages of proxies, is the same for every protocol.
+//!
+//! `provider-host plugin check` is this, and `docs/check.md` has the list.
+//!
+//! ```no_run
+//! # async fn example(engine: &provider_host::Engine, bytes: &[u8]) -> provider_host::Result<()> {
+//! use provider_host::check::{Options, Suite};
+//!
+//! let suite = Suite::new(engine, bytes, Options::default())?;
+//! for report in suite.run().await {
+//!     println!("{}", report.check.says);
+//!     for reason in report.verdict.reasons() {
+//!         println!("  {reason}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod cancel;
+mod catalog;
+mod chat;
+mod corpus;
+mod errors;
+mod findings;
+mod limits;
+mod manifest;
+mod settings;
+mod state;
+mod subject;
+mod transport;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::exercise::Exchange;
+use crate::plugin::{Inspection, Plugin, inspect};
+use crate::policy::SandboxLimits;
+
+pub use corpus::{Expected, Recorded};
+pub use findings::{Findings, Verdict};
+pub use subject::Subject;
+
+/// What the checks are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// What the plugin says of itself.
+    Manifest,
+    /// What it makes of its settings.
+    Settings,
+    /// Which models there are.
+    Catalog,
+    /// A streamed answer.
+    Chat,
+    /// What goes wrong.
+    Errors,
+    /// What is given up.
+    Cancel,
+    /// What it uses, and what it sends.
+    Limits,
+    /// What is left of one chat for the next.
+    State,
+}
+
+impl Group {
+    /// The name, as it is printed.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Settings => "settings",
+            Self::Catalog => "catalog",
+            Self::Chat => "chat",
+            Self::Errors => "errors",
+            Self::Cancel => "cancel",
+            Self::Limits => "limits",
+            Self::State => "state",
+        }
+    }
+}
+
+/// One sentence of the contract, to be tried.
+pub struct Check {
+    /// What it is about.
+    pub group: Group,
+    /// Its name: kebab-case, stable.
+    pub name: &'static str,
+    /// The sentence.
+    pub says: &'static str,
+    /// Where the contract says so: a name of `wit/`, and its words.
+    pub contract: &'static str,
+    run: Run,
+}
+
+/// A check at work.
+type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+type Run = for<'a> fn(&'a Subject, &'a mut Findings) -> Running<'a>;
+
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.group.name(), self.name)
+    }
+}
+
+/// Declares a group's checks: name, sentence, place in the contract, function.
+macro_rules! checks {
+    ($group:ident: $($name:literal, $says:literal, $contract:literal, $run:path;)*) => {
+        pub(super) const CHECKS: &[$crate::check::Check] = &[$($crate::check::Check {
+            group: $crate::check::Group::$group,
+            name: $name,
+            says: $says,
+            contract: $contract,
+            run: |subject, findings| Box::pin($run(subject, findings)),
+        },)*];
+    };
+}
+use checks;
+
+/// All checks, in the order in which they run.
+pub fn all() -> impl Iterator<Item = &'static Check> {
+    [
+        manifest::CHECKS,
+        settings::CHECKS,
+        catalog::CHECKS,
+        chat::CHECKS,
+        errors::CHECKS,
+        cancel::CHECKS,
+        state::CHECKS,
+        // Last: it also reads what all the others sent.
+        limits::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// What a plugin is checked with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// What a server of the plugin's protocol says.
+    pub exchanges: Vec<Recorded>,
+    /// The plugin's configuration, a JSON object; a server that it names has to be
+    /// [`BASE_URL`](crate::exercise::BASE_URL), which stands in it as `baseUrl` if nothing else does.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// Most recorded chats that are tried; of more, these many spread over all.
+    pub sample: usize,
+    /// What the plugin's code may use.
+    pub sandbox: SandboxLimits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let recorded = Exchange::built_in().into_iter().map(Recorded::from);
+        Self {
+            exchanges: recorded.collect(),
+            config: serde_json::Map::new(),
+            sample: 64,
+            sandbox: SandboxLimits::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Takes other exchanges than the built-in ones.
+    #[must_use]
+    pub fn with_exchanges(mut self, exchanges: Vec<Recorded>) -> Self {
+        self.exchanges = exchanges;
+        self
+    }
+
+    /// Sets the plugin's configuration.
+    #[must_use]
+    pub fn with_config(mut self, config: serde_json::Map<String, serde_json::Value>) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets how many recorded chats are tried.
+    #[must_use]
+    pub fn with_sample(mut self, sample: usize) -> Self {
+        self.sample = sample;
+        self
+    }
+
+    /// Sets the limits of the sandbox.
+    #[must_use]
+    pub fn with_sandbox(mut self, sandbox: SandboxLimits) -> Self {
+        self.sandbox = sandbox;
+        self
+    }
+}
+
+/// What became of a check.
+#[derive(Debug)]
+pub struct Report {
+    /// The check.
+    pub check: &'static Check,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+/// A plugin, and everything that it is held against.
+#[derive(Debug)]
+pub struct Suite {
+    inspection: Inspection,
+    loaded: std::result::Result<Subject, Error>,
+}
+
+impl Suite {
+    /// Loads a plugin. One that this host does not load, for what it imports, say, is a finding of the suite.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidPlugin`]: the bytes are no component of the contract's world `provider`.
+    pub fn new(engine: &Engine, bytes: &[u8], options: Options) -> Result<Self> {
+        let inspection = inspect(bytes)?;
+        let world = inspection.world.as_deref().unwrap_or_default();
+        if !world.starts_with("llm:provider/provider@") {
+            return Err(Error::new(
+                ErrorKind::InvalidPlugin,
+                "the file is no plugin: it does not export the world `llm:provider/provider`",
+            ));
+        }
+        let loaded = match Plugin::from_bytes(engine, bytes) {
+            Ok(plugin) => Ok(Subject::new(plugin, options)?),
+            Err(error) => Err(error),
+        };
+        Ok(Self { inspection, loaded })
+    }
+
+    /// What the file says of itself.
+    pub fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+
+    /// Runs every check, one after the other.
+    pub async fn run(&self) -> Vec<Report> {
+        let mut reports = Vec::new();
+        for check in all() {
+            reports.push(self.check(check).await);
+        }
+        reports
+    }
+
+    /// Runs one check.
+    pub async fn check(&self, check: &'static Check) -> Report {
+        let mut findings = Findings::default();
+        match &self.loaded {
+            Ok(subject) => {
+                subject.get_to_know().await;
+                (check.run)(subject, &mut findings).await;
+            }
+            Err(error) if check.name == manifest::LOADS => {
+                findings.tried();
+                findings.add("the host loads it", error.message());
+            }
+            Err(_) => findings.skip("the host does not load it"),
+        }
+        Report {
+            check,
+            verdict: findings.verdict(check.contract),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! `plugin check`: the contract's conformance suite, for people and for scripts.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use provider_host::check::{Options, Recorded, Report, Suite, Verdict, all};
+use serde_json::{Map, Value, json};
+
+use super::arguments::Arguments;
+use super::failure::{Failure, Status};
+use super::opened;
+use super::terminal::{BAD, BOLD, DIM, GOOD, WARNING, escaped};
+
+/// Runs the command.
+pub(super) async fn run(
+    arguments: &Arguments,
+    file: &Path,
+    corpus: Option<&PathBuf>,
+    as_json: bool,
+) -> anyhow::Result<Status> {
+    let bytes = opened::read_plugin(file)?;
+    let named = |error: provider_host::Error| {
+        Failure::unusable_plugin(format!("{}: {error}", file.display()))
+    };
+    let id = provider_host::plugin::inspect(&bytes).map_err(named)?;
+    let id = id.manifest.map(|manifest| manifest.id).unwrap_or_default();
+    let mut options = Options::default();
+    if let Some(path) = &arguments.config {
+        options = options.with_config(entry(path, &id)?);
+    }
+    if let Some(folder) = corpus {
+        let exchanges = Recorded::load(folder);
+        let exchanges = exchanges.map_err(|error| Failure::usage(error.to_string()))?;
+        options = options.with_exchanges(exchanges);
+    }
+    let suite = Suite::new(&opened::engine()?, &bytes, options).map_err(named)?;
+    let mut totals = [0; 3];
+    for check in all() {
+        let report = suite.check(check).await;
+        totals[match report.verdict {
+            Verdict::Failed(_) => 1,
+            Verdict::Skipped(_) => 2,
+            _ => 0,
+        }] += 1;
+        match as_json {
+            true => writeln!(std::io::stdout(), "{}", line(&report))?,
+            false => tell(&report, &mut anstream::stdout())?,
+        }
+    }
+    let [passed, failed, skipped] = totals;
+    if as_json {
+        let totals =
+            json!({"type": "totals", "passed": passed, "failed": failed, "skipped": skipped});
+        writeln!(std::io::stdout(), "{totals}")?;
+    } else {
+        let totals = format!("{passed} passed, {failed} failed, {skipped} skipped");
+        writeln!(anstream::stdout(), "\n{BOLD}{totals}{BOLD:#}")?;
+    }
+    Ok(match failed {
+        0 => Status::Done,
+        _ => Status::Failed,
+    })
+}
+
+/// The provider's entry of a configuration, or the whole file if it has none of the shape.
+fn entry(path: &Path, id: &str) -> anyhow::Result<Map<String, Value>> {
+    let wrong = |why: String| Failure::configuration(format!("{}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let whole: Value = json5::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let entry = match whole.pointer("/models/providers") {
+        Some(providers) => providers.get(id).cloned(),
+        None => Some(whole),
+    };
+    match entry {
+        Some(Value::Object(entry)) => Ok(entry),
+        Some(other) => Err(wrong(format!(
+            "the configuration is {other}, and has to be an object"
+        ))
+        .into()),
+        None => Err(wrong(format!("there is no models.providers.{id}")).into()),
+    }
+}
+
+fn line(report: &Report) -> Value {
+    let check = report.check;
+    let mut line = json!({
+        "type": "check",
+        "group": check.group.name(),
+        "name": check.name,
+        "says": check.says,
+        "contract": check.contract,
+        "result": report.verdict.name(),
+    });
+    match &report.verdict {
+        Verdict::Passed(cases) => line["cases"] = (*cases).into(),
+        other => line["reasons"] = other.reasons().into(),
+    }
+    line
+}
+
+/// A line for the check, and one for each reason: plugins have their words in there.
+fn tell(report: &Report, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    let (style, word) = match &report.verdict {
+        Verdict::Failed(_) => (BAD, "failed "),
+        Verdict::Skipped(_) => (WARNING, "skipped"),
+        _ => (GOOD, "passed "),
+    };
+    let check = report.check;
+    write!(
+        out,
+        "{style}{word}{style:#} {}/{}: {}",
+        check.group.name(),
+        check.name,
+        check.says
+    )?;
+    match &report.verdict {
+        Verdict::Passed(cases) => writeln!(out, " {DIM}({cases}){DIM:#}"),
+        other => {
+            writeln!(out)?;
+            for reason in other.reasons() {
+                writeln!(out, "        {}", escaped(reason))?;
+            }
+            Ok(())
+        }
+    }
+}
