@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::config::{Config, distance};
-use crate::error::quote;
+use crate::error::quote::{MAX_SNIPPET, quote};
 use crate::number::push_integer;
 use crate::text;
 use crate::types::{Catalog, CatalogSource, Error, ErrorKind, Model, Settings};
@@ -31,7 +31,8 @@ pub fn find(
         Ok(catalog) => catalog,
         Err(mut error) => {
             // Whether there is such a model is not known.
-            error.message = text::concat(&["cannot look up vllm/", id, ": ", &error.message]);
+            let id = quote(id, MAX_SNIPPET);
+            error.message = text::concat(&["cannot look up vllm/", &id, ": ", &error.message]);
             return Err(error);
         }
     };
@@ -93,7 +94,7 @@ pub fn find(
 }
 
 fn unknown(id: &str, why: &str) -> String {
-    text::concat(&["unknown model vllm/", id, ": ", why])
+    text::concat(&["unknown model vllm/", &quote(id, MAX_SNIPPET), ": ", why])
 }
 
 /// The ids, nearest first; equal ones in the catalog's order.
@@ -113,7 +114,7 @@ fn nearest(models: &[Model], id: &str) -> String {
         *distance = usize::MAX;
         out.push_str(if out.is_empty() { "" } else { ", " });
         // The server's words: an id may be anything, and this is for people.
-        out.push_str(&quote::quote(id, quote::MAX_SNIPPET));
+        out.push_str(&quote(id, MAX_SNIPPET));
     }
     if let Some(more @ 1..) = ids.len().checked_sub(LISTED) {
         out.push_str(" and ");

@@ -439,6 +439,30 @@ fn ids_are_listed_as_other_words_of_the_server_are() {
 }
 
 #[test]
+fn ids_are_bounded_and_harmless_in_messages_whoever_chose_them() {
+    let evil = "zz\u{1b}[31m\u{9b}";
+    let long = "x".repeat(100_000);
+    let served = rows(json!([{"id": evil}, {"id": long}]));
+    let unreachable = discovery_failed(
+        &with_key(),
+        &TransportFailure {
+            kind: TransportFailureKind::Unreachable,
+            message: "no".to_owned(),
+        },
+    );
+    for (asked, catalog) in [
+        ("zz", Ok(served.clone())),
+        (evil, Ok(rows(json!([])))),
+        (&long[1..], Ok(served)),
+        (evil, Err(unreachable)),
+    ] {
+        let message = find(&with_key(), catalog, asked).unwrap_err().message;
+        assert!(!message.contains(char::is_control), "{message:?}");
+        assert!(message.len() < 8 << 10, "{} bytes", message.len());
+    }
+}
+
+#[test]
 fn a_model_that_is_there_is_found() {
     let catalog = rows(json!([{"id": "Qwen/Qwen3-8B"}]));
     assert_eq!(

@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::error::quote::harmless;
 use crate::number::push_integer;
 use crate::raw_json::{Kind, Raw, push_string};
 use crate::text;
@@ -65,7 +66,8 @@ impl Path<'_> {
     pub(crate) fn text(&self) -> String {
         let mut out = String::new();
         self.push(&mut out);
-        out
+        // Names are the user's, or of whoever wrote the file.
+        out.chars().map(harmless).collect()
     }
 
     fn push(&self, out: &mut String) {

@@ -482,6 +482,20 @@ fn no_error_quotes_a_secret() {
 }
 
 #[test]
+fn the_name_of_a_key_can_drive_no_terminal() {
+    let evil = "zz\u{1b}[31m\r\n\u{9b}\u{202e}";
+    let (_, notes) = read(json!({evil: 1}));
+    assert!(!notes[0].message.contains(char::is_control), "{notes:?}");
+    let mut odd = settings(json!({}));
+    odd.models.push(ModelSettings {
+        id: evil.to_owned(),
+        params: "1".to_owned(),
+    });
+    let error = Config::from_settings(&odd).unwrap_err();
+    assert!(!error.message.contains(char::is_control), "{error:?}");
+}
+
+#[test]
 fn an_unknown_key_is_a_note_with_the_nearest_known_name() {
     for (config, code, path, near) in [
         (

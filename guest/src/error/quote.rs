@@ -98,7 +98,7 @@ pub(crate) fn cut(text: &str, limit: usize) -> &str {
 
 /// Replaces what a terminal would act on: C0 and C1 controls, and the marks
 /// that turn the direction of writing.
-fn harmless(c: char) -> char {
+pub(crate) fn harmless(c: char) -> char {
     match c {
         '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' => char::REPLACEMENT_CHARACTER,
         '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {

@@ -7,7 +7,7 @@ use super::findings::Findings;
 use super::settings::judge_notes;
 use super::subject::{Asked, told};
 use crate::bindings::types::{Catalog, Model};
-use crate::exercise::{Answer, Ending, NoAnswer, Reply};
+use crate::exercise::{Answer, Ending, Failure, NoAnswer, Reply, Step};
 
 super::checks! { Catalog:
     "well-formed",
@@ -346,7 +346,7 @@ async fn not_found(subject: &Subject, findings: &mut Findings) {
             if findings.stopped(&done, found.failure()) || findings.enough() {
                 return;
             }
-            let typed = |failure: &crate::exercise::Failure| {
+            let typed = |failure: &Failure| {
                 failure.kind == "model-not-found" && !failure.message.contains(char::is_control)
             };
             findings.expect(found.failure().is_some_and(typed), &done, || {
@@ -357,13 +357,39 @@ async fn not_found(subject: &Subject, findings: &mut Findings) {
             && let Some(first) = catalog.models.first()
         {
             let near = format!("{}x", first.id);
+            let recorded = reply.clone();
             let found = subject.resolve(&subject.settings(), &near, reply).await;
-            let names = |failure: &crate::exercise::Failure| failure.message.contains(&first.id);
+            let names = |failure: &Failure| failure.message.contains(&first.id);
             findings.expect(found.failure().is_some_and(names), &near, || {
+                found.told(|model| format!("the model {:?}", model.id))
+            });
+            let evil = with_evil_id(&recorded, &first.id);
+            let found = subject.resolve(&subject.settings(), "zz", evil).await;
+            let done = format!("{name}, where an id is zz, an escape and ten thousand letters");
+            if findings.stopped(&done, found.failure()) {
+                return;
+            }
+            let harmless = |failure: &Failure| {
+                !failure.message.contains(char::is_control) && failure.message.len() <= 8 << 10
+            };
+            findings.expect(found.failure().is_some_and(harmless), &done, || {
                 found.told(|model| format!("the model {:?}", model.id))
             });
         }
     }
+}
+
+/// A list whose server has an id that nobody should print.
+fn with_evil_id(listing: &Reply, id: &str) -> Reply {
+    let mut listing = listing.clone();
+    if let Reply::Answer(answer) = &mut listing {
+        let body = String::from_utf8_lossy(&answer.body()).into_owned();
+        let evil = format!("\"zz\\u001b[31m\\u009b{}\"", "x".repeat(10_000));
+        let body = body.replace(&format!("\"{id}\""), &evil);
+        answer.steps = vec![Step::Bytes(body.into())];
+        answer.headers.retain(|(name, _)| name != "content-length");
+    }
+    listing
 }
 
 async fn tells_apart(subject: &Subject, findings: &mut Findings) {

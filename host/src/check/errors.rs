@@ -343,7 +343,8 @@ async fn broken_answer(subject: &Subject, findings: &mut Findings) {
         (Ending::Reset, &["interrupted"]),
         (Ending::Silent, &["timeout"]),
         (Ending::Late, &["timeout"]),
-        (Ending::Broken, &["protocol"]),
+        // It is both: the server broke HTTP, and with that its connection.
+        (Ending::Broken, &["protocol", "interrupted"]),
     ];
     for recorded in subject.few_chats(8) {
         let whole = Reply::of(&recorded.exchange);

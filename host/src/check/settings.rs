@@ -78,6 +78,8 @@ fn garbage_of(subject: &Subject) -> Vec<(String, Option<&'static str>)> {
         ("baseUrl", json!("file:///etc/passwd")),
         ("baseUrl", json!("http://")),
         ("baseUrl", json!("http://a b/")),
+        ("baseUrl", json!("http://\u{1b}[31m\u{9b}/")),
+        ("baseUrl", json!(format!("ftp://{}", "x".repeat(50_000)))),
         ("headers", json!(1)),
         ("headers", json!({"x": {"y": 1}})),
         ("headers", json!({"a b": "c"})),
@@ -85,6 +87,7 @@ fn garbage_of(subject: &Subject) -> Vec<(String, Option<&'static str>)> {
         ("models", json!([1])),
         ("models", json!([{}])),
         ("models", json!([{"id": 1}])),
+        ("models", json!([{"id": "m", "api": "\u{1b}[31m\u{9b}"}])),
         ("models", json!([{"id": "m", "contextWindow": -1}])),
         ("models", json!([{"id": "m", "contextWindow": "many"}])),
     ];
@@ -119,7 +122,12 @@ async fn garbage(subject: &Subject, findings: &mut Findings) {
 }
 
 fn is_refusal(failure: &Failure) -> bool {
-    failure.kind == "invalid-config" && !failure.message.trim().is_empty() && !failure.request_sent
+    let (message, long) = (&failure.message, 8 << 10);
+    failure.kind == "invalid-config"
+        && !message.trim().is_empty()
+        && !message.contains(char::is_control)
+        && message.len() <= long
+        && !failure.request_sent
 }
 
 /// Whether the message says where: the key that is wrong, or else the provider's entry.
@@ -142,6 +150,7 @@ async fn elsewhere(subject: &Subject, findings: &mut Findings) {
         let nothing = || Reply::new(404, "text/plain", "");
         let list = subject.list(&settings, nothing()).await;
         let resolve = subject.resolve(&settings, "a-model", nothing()).await;
+        let start = subject.start(&settings).await;
         let calls = [
             ("list-models", list.failure().cloned(), list.requests),
             (
@@ -149,6 +158,7 @@ async fn elsewhere(subject: &Subject, findings: &mut Findings) {
                 resolve.failure().cloned(),
                 resolve.requests,
             ),
+            ("start", start.failure().cloned(), start.requests),
         ];
         for (call, failure, requests) in calls {
             let done = format!("{call} with {}", quoted(&config));

@@ -355,6 +355,21 @@ impl Subject {
         Asked { result, requests }
     }
 
+    /// `start` alone, with these settings.
+    pub(super) async fn start(&self, settings: &Settings) -> Asked<()> {
+        let wire = Wire::new(self.script(None, None));
+        let result = match self.open(Arc::new(wire.clone())).await {
+            Ok(mut sandbox) => {
+                let started = sandbox.chat(settings, &self.model(), &self.request()).await;
+                self.judge(&wire, &sandbox);
+                started.map(|_| ()).map_err(|error| Failure::of(&error))
+            }
+            Err(failure) => Err(failure),
+        };
+        let requests = wire.requests();
+        Asked { result, requests }
+    }
+
     /// A chat to its end, in a store of its own, where the server answers so.
     pub(super) async fn chat(&self, reply: Reply, max: u32) -> Talk {
         self.chat_with(&self.model(), &self.request(), reply, max)
