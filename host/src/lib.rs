@@ -70,6 +70,7 @@
 //! | `embedded-plugin` | yes | builds and embeds `vllm-provider` (`Plugin::embedded`) |
 //! | `mock` | yes | the mock vLLM server (`mock`) |
 //! | `signatures` | yes | plugin files signed with minisign ([`plugin`]`::trust`) |
+//! | `check` | yes | any plugin over exchanges in memory (`exercise`), and held against the contract (`check`) |
 //! | `cli` | yes | the command line `provider-host` |
 //!
 //! An embedder takes `default-features = false`. The crate sets up no logging

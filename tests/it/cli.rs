@@ -7,6 +7,7 @@
 
 mod answer;
 mod chat_json;
+mod check;
 mod doctor;
 mod gallery;
 mod hostile;

@@ -6,6 +6,7 @@ mod recorded;
 
 mod behaviour;
 mod cancel;
+mod check;
 mod cli;
 mod component;
 mod computed;

@@ -120,6 +120,8 @@ fn lint() -> Result<()> {
         "--package",
         "hostile-provider",
         "--package",
+        "faulty-provider",
+        "--package",
         "second-provider",
         "--target",
         component::TARGET,

@@ -101,6 +101,7 @@ impl Path<'_> {
     /// `<path> <what>`, as an error.
     pub(crate) fn error(&self, what: &str) -> Box<Error> {
         let message = text::concat(&[&self.text(), " ", what]);
+        let message = message.chars().map(harmless).collect::<String>();
         Box::new(Error::new(ErrorKind::InvalidConfig, message))
     }
 

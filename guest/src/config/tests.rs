@@ -486,6 +486,9 @@ fn the_name_of_a_key_can_drive_no_terminal() {
     let evil = "zz\u{1b}[31m\r\n\u{9b}\u{202e}";
     let (_, notes) = read(json!({evil: 1}));
     assert!(!notes[0].message.contains(char::is_control), "{notes:?}");
+    let wrong = settings(json!({"models": [{"id": "m", "api": evil}]}));
+    let error = Config::from_settings(&wrong).unwrap_err();
+    assert!(!error.message.contains(char::is_control), "{error:?}");
     let mut odd = settings(json!({}));
     odd.models.push(ModelSettings {
         id: evil.to_owned(),

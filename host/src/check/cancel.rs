@@ -36,16 +36,21 @@ const PLACES: usize = 24;
 /// How long a closed connection may take to be noticed as one: it is done by tasks of the runtime.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Waits until nothing is under way.
-async fn is_quiet(mut under_way: impl FnMut() -> usize) -> bool {
+/// Waits until something is so.
+pub(super) async fn becomes(mut so: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
-    while under_way() > 0 {
+    while !so() {
         if begun.elapsed() > PATIENCE {
             return false;
         }
         tokio::task::yield_now().await;
     }
     true
+}
+
+/// Waits until nothing is under way.
+async fn is_quiet(under_way: impl Fn() -> usize) -> bool {
+    becomes(|| under_way() == 0).await
 }
 
 async fn dropped(subject: &Subject, findings: &mut Findings) {
@@ -92,7 +97,7 @@ async fn drop_after(
     sandbox.drop_stream(running).await.map_err(failed)?;
     // The store lives: what is quiet now was ended by the plugin, not by the host that takes everything away.
     let quiet = is_quiet(|| wire.under_way()).await;
-    findings.expect(quiet, done, || "its exchange is still under way".to_owned());
+    findings.expect_once(quiet, done, "its exchange is still under way");
     subject.judge(&wire, &sandbox);
     Ok(())
 }
@@ -107,10 +112,12 @@ async fn unanswered(subject: &Subject, findings: &mut Findings) {
             .chat(&settings, &model, &request)
             .await
             .map_err(failed)?;
+        // The host sends on its own time.
+        becomes(|| mute.taken() > 0).await;
         sandbox.drop_stream(running).await.map_err(failed)?;
         Ok::<_, Failure>((is_quiet(|| mute.under_way()).await, sandbox))
     };
-    let done = "a stream dropped at once";
+    let done = "a stream dropped before the answer";
     match outcome.await {
         Ok((quiet, _)) => {
             findings.expect(quiet, done, || "its exchange is still under way".to_owned())
@@ -186,9 +193,8 @@ async fn ended(subject: &Subject, findings: &mut Findings) {
             return;
         }
         let quiet = is_quiet(|| wire.under_way()).await;
-        findings.expect(quiet, name, || {
-            format!("after {} its exchange is still under way", talk.end())
-        });
+        let came = format!("after {} its exchange is still under way", talk.end());
+        findings.expect_once(quiet, name, &came);
     }
     findings.skip(NONE);
 }

@@ -216,8 +216,11 @@ async fn start(subject: &Subject, findings: &mut Findings) {
     let (settings, model, request) = (subject.settings(), subject.model(), subject.request());
     let done = "start, where the server takes the request and says nothing";
     match sandbox.chat(&settings, &model, &request).await {
-        // The request goes out on the host's own time; that it does is what the other checks need.
-        Ok(_) => findings.tried(),
+        // The store lives: the request goes out on the host's own time.
+        Ok(_) => {
+            let sent = super::cancel::becomes(|| mute.taken() > 0).await;
+            findings.expect(sent, done, || "no request was sent".to_owned());
+        }
         Err(error) => findings.expect(false, done, || told(&Failure::of(&error))),
     }
     findings.expect(mute.taken() <= 1, done, || {

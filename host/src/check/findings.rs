@@ -91,6 +91,12 @@ impl Findings {
         }
     }
 
+    /// Something that has to be, and that takes long to be sure of where it is not: once is enough.
+    pub(super) fn expect_once(&mut self, holds: bool, done: &str, came: &str) {
+        self.expect(holds, done, || came.to_owned());
+        self.over |= !holds;
+    }
+
     /// Whether more cases would say nothing new.
     pub(super) fn enough(&self) -> bool {
         self.over || self.reasons.len() >= MAX_REASONS

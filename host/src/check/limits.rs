@@ -235,6 +235,7 @@ async fn granted(subject: &Subject, findings: &mut Findings) {
         }
         Err(failure) => findings.expect(false, "an instance", || told(&failure)),
     }
+    subject.chat(Reply::new(500, "text/plain", "no"), 64).await;
     let conduct = subject.conduct();
     findings.tried();
     for found in conduct {

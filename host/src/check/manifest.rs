@@ -81,6 +81,16 @@ async fn same_twice(subject: &Subject, findings: &mut Findings) {
     }
 }
 
+/// The first field in which two manifests differ.
+fn differing(one: &Manifest, other: &Manifest) -> String {
+    let (one, other) = (facts(one), facts(other));
+    let mut fields = one.as_object().into_iter().flatten();
+    match fields.find(|(key, value)| other[*key] != **value) {
+        Some((key, value)) => format!("{key} was {value}, and is {}", other[key]),
+        None => "the schema is written otherwise".to_owned(),
+    }
+}
+
 async fn constant(subject: &Subject, findings: &mut Findings) {
     let first = match manifest(subject).await {
         Ok(first) => first,
@@ -108,7 +118,7 @@ async fn constant(subject: &Subject, findings: &mut Findings) {
             return;
         }
         match sandbox.manifest().await {
-            Ok(again) => findings.expect(again == first, when, || format!("{:?}", facts(&again))),
+            Ok(again) => findings.expect(again == first, when, || differing(&first, &again)),
             Err(error) => {
                 findings.expect(false, when, || told(&Failure::of(&error)));
                 return;
