@@ -1,7 +1,8 @@
 //! The contract, as wasmtime binds it.
 //!
 //! Nothing here is written by hand: the types are those of `wit/types.wit`, and
-//! their documentation stands there. The interfaces that the world imports are
+//! their documentation stands there. They can be written down and read again
+//! (serde), in the names of the bindings, for hosts that keep requests. The interfaces that the world imports are
 //! the ones wasmtime implements; this crate links no others.
 
 #[allow(
@@ -15,7 +16,7 @@ mod generated {
         path: "../wit",
         world: "llm:provider/provider",
         exports: { default: async },
-        additional_derives: [PartialEq],
+        additional_derives: [PartialEq, serde::Deserialize, serde::Serialize],
         with: {
             "wasi:io": wasmtime_wasi_io::bindings::wasi::io,
             "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
@@ -42,7 +43,7 @@ mod optional {
             ",
             world: "host:beside-token-counter/counts-tokens",
             exports: { default: async },
-            additional_derives: [PartialEq],
+            additional_derives: [PartialEq, serde::Deserialize, serde::Serialize],
             with: { "llm:provider/types@0.1.0": super::super::types },
         });
     }
@@ -55,7 +56,7 @@ mod optional {
             ",
             world: "host:beside-health/tells-health",
             exports: { default: async },
-            additional_derives: [PartialEq],
+            additional_derives: [PartialEq, serde::Deserialize, serde::Serialize],
             with: { "llm:provider/types@0.1.0": super::super::types },
         });
     }

@@ -25,7 +25,7 @@
 mod answer;
 mod cache;
 mod connection;
-mod dice;
+pub(crate) mod dice;
 mod engine;
 mod fault;
 mod head;
@@ -35,7 +35,7 @@ mod misbehave;
 mod output;
 mod prompt;
 mod refusal;
-mod replay;
+pub(crate) mod replay;
 mod request;
 mod routes;
 mod script;

@@ -85,6 +85,12 @@ impl Case {
             return Ok(None);
         };
         let request = std::fs::read(dir.join("request.http")).unwrap_or_default();
+        let meta = std::fs::read(dir.join("meta.json")).unwrap_or_default();
+        Ok(Some(Case::new(name, &request, raw.into(), &meta)))
+    }
+
+    /// A case from what stands in its three files.
+    pub(crate) fn new(name: String, request: &[u8], raw: Bytes, meta: &[u8]) -> Case {
         let line =
             String::from_utf8_lossy(request.split(|b| *b == b'\r').next().unwrap_or_default())
                 .into_owned();
@@ -95,8 +101,7 @@ impl Case {
             .unwrap_or("POST")
             .to_owned();
         let path = words.next().unwrap_or("/v1/chat/completions").to_owned();
-        let meta = std::fs::read(dir.join("meta.json")).unwrap_or_default();
-        let meta: serde_json::Value = serde_json::from_slice(&meta).unwrap_or_default();
+        let meta: serde_json::Value = serde_json::from_slice(meta).unwrap_or_default();
         let end = meta
             .pointer("/timing/end")
             .and_then(serde_json::Value::as_str);
@@ -111,13 +116,13 @@ impl Case {
         } else {
             Ending::Close
         };
-        Ok(Some(Case {
+        Case {
             name,
             method,
             path,
-            raw: raw.into(),
+            raw,
             ending,
-        }))
+        }
     }
 
     /// Whether it answers a chat.
@@ -161,28 +166,8 @@ impl Cases {
     /// # Errors
     /// When the folder cannot be read or has no case in it.
     pub(crate) fn load(replay: &Replay) -> io::Result<Cases> {
-        let mut cases = Vec::new();
-        let own = replay
-            .dir
-            .file_name()
-            .map_or_else(|| "case".to_owned(), |n| n.to_string_lossy().into_owned());
-        if let Some(case) = Case::load(&replay.dir, own)? {
-            cases.push(case);
-        } else {
-            collect(&replay.dir, "", 0, &mut cases)?;
-        }
-        if cases.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                format!(
-                    "no recorded case in {}: a case is a folder with a response.raw in it",
-                    replay.dir.display()
-                ),
-            ));
-        }
-        cases.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Cases {
-            cases,
+            cases: read(&replay.dir)?,
             pick: replay.pick,
             cut: replay.cut,
             next: 0,
@@ -244,6 +229,33 @@ impl Cases {
         }
         out
     }
+}
+
+/// A case, or all cases of a folder, in the order of their names.
+///
+/// # Errors
+/// When the folder cannot be read or has no case in it.
+pub(crate) fn read(dir: &Path) -> io::Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    let own = dir
+        .file_name()
+        .map_or_else(|| "case".to_owned(), |n| n.to_string_lossy().into_owned());
+    if let Some(case) = Case::load(dir, own)? {
+        cases.push(case);
+    } else {
+        collect(dir, "", 0, &mut cases)?;
+    }
+    if cases.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!(
+                "no recorded case in {}: a case is a folder with a response.raw in it",
+                dir.display()
+            ),
+        ));
+    }
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(cases)
 }
 
 fn collect(dir: &Path, prefix: &str, depth: usize, cases: &mut Vec<Case>) -> io::Result<()> {

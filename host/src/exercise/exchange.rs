@@ -1,0 +1,312 @@
+//! Recorded exchanges: what was asked, what came back, how it ended.
+//!
+//! The form on disk is that of `tests/fixtures/vllm`, which [`crate::mock`] replays byte for byte. Here the HTTP framing is
+//! taken off, because below the seam ([`crate::egress::Transport`]) there is none.
+
+use std::path::Path;
+
+use bytes::Bytes;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mock::replay::{Case, Ending, read};
+
+/// Most header fields of a recorded head.
+const MAX_FIELDS: usize = 128;
+
+/// How the recording of a body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// As HTTP says it should.
+    Complete,
+    /// The connection ended before that.
+    Closed,
+    /// Nothing more came, and the connection stayed open.
+    Silent,
+}
+
+/// What an exchange was for, told by its method and path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The listing of models: GET of a path that ends in `/models`.
+    Models,
+    /// The count of a prompt: POST to a path that ends in `tokenize`.
+    Tokenize,
+    /// A chat: any other POST.
+    Chat,
+    /// Anything else: health, version.
+    Other,
+}
+
+impl Kind {
+    /// What a request is for.
+    #[must_use]
+    pub fn of(method: &str, path: &str) -> Self {
+        let path = path.split('?').next().unwrap_or_default();
+        match method {
+            "GET" if path.ends_with("/models") => Self::Models,
+            "POST" if path.ends_with("tokenize") => Self::Tokenize,
+            "POST" => Self::Chat,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// One recorded exchange.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The folder's name, such as `12-chat-stream-usage`.
+    pub name: String,
+    /// What was asked with.
+    pub method: String,
+    /// What was asked for, with its query.
+    pub path: String,
+    /// The status of the final head; 0: there was none.
+    pub status: u16,
+    /// In order, names in lower case, with those of the framing.
+    pub headers: Vec<(String, Bytes)>,
+    /// Without its framing.
+    pub body: Bytes,
+    /// How it ended.
+    pub end: End,
+}
+
+impl Exchange {
+    /// Reads a recording, or all recordings of a folder, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Host`]: the folder can't be read or holds none, or one of them is no HTTP/1.1.
+    pub fn load(folder: &Path) -> Result<Vec<Self>> {
+        let failed = |why: String| {
+            let folder = folder.display();
+            Error::new(
+                ErrorKind::Host,
+                format!("could not read recorded exchanges from {folder}: {why}"),
+            )
+        };
+        read(folder)
+            .map_err(|error| failed(error.to_string()))?
+            .into_iter()
+            .map(|case| Self::of(case).map_err(&failed))
+            .collect()
+    }
+
+    /// The recordings that this host brings along: streamed text, thinking and calls, whole answers, refusals, a stream
+    /// that broke off, the listing of models, the count of a prompt.
+    #[must_use]
+    pub fn built_in() -> Vec<Self> {
+        let cases = BUILT_IN.iter().map(|(name, request, raw, meta)| {
+            Case::new((*name).to_owned(), request, Bytes::from_static(raw), meta)
+        });
+        // Each of them is read by a test.
+        cases.filter_map(|case| Self::of(case).ok()).collect()
+    }
+
+    /// What it was for.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        Kind::of(&self.method, &self.path)
+    }
+
+    /// Whether the answer is a stream of events.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        self.header("content-type")
+            .is_some_and(|value| value.starts_with(b"text/event-stream"))
+    }
+
+    /// The first header field of a name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        let (_, value) = self.headers.iter().find(|(own, _)| own == name)?;
+        Some(value)
+    }
+
+    fn of(case: Case) -> Result<Self, String> {
+        let wrong = |why: String| format!("{}: {why}", case.name);
+        let mut exchange = Self {
+            name: case.name.clone(),
+            method: case.method,
+            path: case.path,
+            status: 0,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            end: match case.ending {
+                Ending::Silent => End::Silent,
+                Ending::KeepAlive | Ending::Close => End::Closed,
+            },
+        };
+        let mut rest = case.raw;
+        // Interim answers (100 Continue) come before the one that counts.
+        while exchange.status < 200 {
+            let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+            let mut head = httparse::Response::new(&mut fields);
+            let parsed = head.parse(&rest).map_err(|error| wrong(error.to_string()));
+            let httparse::Status::Complete(length) = parsed? else {
+                exchange.status = 0;
+                return Ok(exchange);
+            };
+            exchange.status = head.code.unwrap_or_default();
+            exchange.headers = head
+                .headers
+                .iter()
+                .map(|field| {
+                    let value = Bytes::copy_from_slice(field.value);
+                    (field.name.to_ascii_lowercase(), value)
+                })
+                .collect();
+            rest = rest.split_off(length);
+        }
+        let complete = if exchange.header("transfer-encoding") == Some(b"chunked") {
+            let (body, complete) = unchunked(&rest).map_err(|error| wrong(error.to_string()))?;
+            exchange.body = body;
+            complete
+        } else {
+            let length = exchange.header("content-length");
+            let length = length.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+            let length = length.unwrap_or(rest.len());
+            let complete = rest.len() >= length;
+            rest.truncate(length);
+            exchange.body = rest;
+            complete
+        };
+        if complete {
+            exchange.end = End::Complete;
+        }
+        Ok(exchange)
+    }
+}
+
+/// A chunked body without its framing, and whether its last chunk is there.
+fn unchunked(mut rest: &[u8]) -> Result<(Bytes, bool), httparse::InvalidChunkSize> {
+    let mut body = Vec::new();
+    loop {
+        let httparse::Status::Complete((line, size)) = httparse::parse_chunk_size(rest)? else {
+            return Ok((body.into(), false));
+        };
+        if size == 0 {
+            return Ok((body.into(), true));
+        }
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let data = rest.get(line..).unwrap_or_default();
+        body.extend_from_slice(&data[..size.min(data.len())]);
+        match size.checked_add(2).and_then(|whole| data.get(whole..)) {
+            Some(next) => rest = next,
+            None => return Ok((body.into(), false)),
+        }
+    }
+}
+
+macro_rules! recorded {
+    ($($name:literal),* $(,)?) => {
+        &[$((
+            $name,
+            include_bytes!(concat!("../../../tests/fixtures/vllm/", $name, "/request.http")),
+            include_bytes!(concat!("../../../tests/fixtures/vllm/", $name, "/response.raw")),
+            include_bytes!(concat!("../../../tests/fixtures/vllm/", $name, "/meta.json")),
+        )),*]
+    };
+}
+
+/// Name, request, response and circumstances.
+type Recording = (&'static str, &'static [u8], &'static [u8], &'static [u8]);
+
+const BUILT_IN: &[Recording] = recorded![
+    "01-models",
+    "03-version",
+    "06-tokenize-chat",
+    "10-chat-nonstream",
+    "12-chat-stream-usage",
+    "17b-empty-answer-stream",
+    "20b-length-stream",
+    "38b-think-then-tool-stream",
+    "40a-reasoning-nonstream",
+    "40b-reasoning-stream",
+    "51a-tool-parallel-nonstream",
+    "51b-tool-parallel-stream",
+    "60b-tool-broken-stream",
+    "70-unknown-model",
+    "71b-bad-key",
+    "75c-max-tokens-too-big",
+    "76-context-overflow",
+    "90-client-disconnect",
+    "93-engine-dies-during-stream",
+    "94e-queue-full-503-nonstream",
+    "v0.11.0-26-tool-required-stream",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_recording_that_is_built_in_can_be_read() {
+        let read = Exchange::built_in();
+        assert_eq!(read.len(), BUILT_IN.len());
+        let of_kind = |kind| read.iter().filter(|one| one.kind() == kind).count();
+        assert_eq!(of_kind(Kind::Models), 1);
+        assert_eq!(of_kind(Kind::Tokenize), 1);
+        assert_eq!(of_kind(Kind::Other), 1);
+        assert!(read.iter().any(Exchange::is_streamed));
+        assert!(
+            read.iter()
+                .all(|one| one.status != 0 && !one.body.is_empty())
+        );
+        let broken = read.iter().filter(|one| one.end == End::Closed).count();
+        assert_eq!(broken, 1, "the stream that broke off");
+    }
+
+    #[test]
+    fn the_framing_is_taken_off_and_what_is_missing_is_told() {
+        let cases: [(&[u8], u16, &[u8], End); 6] = [
+            (
+                b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1;x\r\nc\r\n0\r\n\r\n",
+                200,
+                b"abc",
+                End::Complete,
+            ),
+            (
+                b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n5\r\nc",
+                200,
+                b"abc",
+                End::Closed,
+            ),
+            (
+                b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 No\r\ncontent-length: 2\r\n\r\nabc",
+                404,
+                b"ab",
+                End::Complete,
+            ),
+            (
+                b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc",
+                200,
+                b"abc",
+                End::Closed,
+            ),
+            (b"HTTP/1.1 200 OK\r\nconten", 0, b"", End::Closed),
+            (b"", 0, b"", End::Closed),
+        ];
+        for (raw, status, body, end) in cases {
+            let case = Case::new("c".into(), b"", Bytes::from_static(raw), b"");
+            let read = Exchange::of(case).expect("an exchange");
+            let found = (read.status, read.body.as_ref(), read.end);
+            assert_eq!(found, (status, body, end), "{}", raw.escape_ascii());
+        }
+        let case = Case::new("c".into(), b"", Bytes::from_static(b"SSH-2.0\r\n"), b"");
+        assert!(Exchange::of(case).is_err());
+    }
+
+    #[test]
+    fn a_request_is_for_what_its_path_says() {
+        for (method, path, kind) in [
+            ("GET", "/v1/models", Kind::Models),
+            ("GET", "/v1/models?limit=5", Kind::Models),
+            ("GET", "/health", Kind::Other),
+            ("POST", "/tokenize", Kind::Tokenize),
+            ("POST", "/v1/chat/completions", Kind::Chat),
+            ("POST", "/v1/messages", Kind::Chat),
+        ] {
+            assert_eq!(Kind::of(method, path), kind, "{method} {path}");
+        }
+    }
+}
