@@ -33,11 +33,16 @@ struct Exchange {
     end: End,
 }
 
-/// `[choices: 1][end: 1][cut: 4][body]`: a body that is mostly a stream with status 200.
+/// A body that is repeated is as long as this: enough for more calls than there may be.
+const REPEATED: usize = 64 << 10;
+
+/// `[choices: 1][end: 1][cut: 4][body]`: a body that is mostly a stream with status 200, and now and then very long.
 pub(crate) fn decoder(data: &[u8]) {
     let mut input = Input::new(data);
     let choices = input.byte();
-    let end = match input.byte() % 8 {
+    let end = input.byte();
+    let repeated = end >= 0xf0;
+    let end = match end % 8 {
         0 | 1 => End::Clean,
         2 => End::Broken(TransportFailureKind::ReadTimeout),
         3 => End::Broken(TransportFailureKind::Protocol),
@@ -47,6 +52,10 @@ pub(crate) fn decoder(data: &[u8]) {
     let content_type = CONTENT_TYPES[usize::from(choices >> 2) % CONTENT_TYPES.len()];
     let content_type = content_type.map(|value| ("Content-Type".into(), value.into()));
     let choice = input.u32();
+    let mut body = input.rest().to_vec();
+    if repeated && !body.is_empty() {
+        body = body.repeat(REPEATED.div_ceil(body.len()));
+    }
     hold(
         &Exchange {
             status: if choices >= 0xf0 { 503 } else { 200 },
@@ -55,7 +64,7 @@ pub(crate) fn decoder(data: &[u8]) {
             cost: (choices & 2 != 0).then_some(PRICES),
             end,
         },
-        input.rest(),
+        &body,
         choice,
     );
 }

@@ -63,7 +63,7 @@ impl<'a> Input<'a> {
 }
 
 /// Most bytes of a body that are also tried one by one.
-const ONE_BY_ONE: usize = 2_048;
+const ONE_BY_ONE: usize = 512;
 
 /// The ways in which a body comes: in one piece, byte by byte where it is short, and cut by `choice`.
 pub(crate) fn cuts(body: &[u8], choice: u32) -> Vec<Vec<&[u8]>> {
