@@ -59,15 +59,21 @@ fn hold(body: &Value, request: &ChatRequest, own: bool) {
         return;
     };
     assert!(!messages.is_empty());
-    let said: Vec<&str> = messages
-        .iter()
-        .filter_map(|m| m["content"].as_str())
-        .collect();
+    let mut said: Vec<&str> = Vec::new();
+    for content in messages.iter().map(|message| &message["content"]) {
+        said.extend(content.as_str());
+        let parts = content.as_array().into_iter().flatten();
+        said.extend(parts.filter_map(|part| part["text"].as_str()));
+    }
     for message in &request.messages {
-        if let Message::System(text) = message
-            && !text.is_empty()
-        {
-            assert!(said.contains(&&**text), "{text:?} is lost");
+        let texts: Vec<&str> = match message {
+            Message::System(text) => vec![text],
+            Message::User(parts) => parts.iter().filter_map(text_of).collect(),
+            _ => Vec::new(),
+        };
+        for text in texts {
+            let there = text.is_empty() || said.iter().any(|said| said.contains(text));
+            assert!(there, "{text:?} is lost: {body}");
         }
     }
     for message in messages {
@@ -76,6 +82,13 @@ fn hold(body: &Value, request: &ChatRequest, own: bool) {
         if role == "tool" {
             assert!(message["tool_call_id"].is_string(), "{message}");
         }
+    }
+}
+
+fn text_of(part: &ContentPart) -> Option<&str> {
+    match part {
+        ContentPart::Text(text) => Some(text),
+        ContentPart::Image(_) => None,
     }
 }
 
