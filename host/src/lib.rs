@@ -86,6 +86,8 @@ pub mod credentials;
 pub mod egress;
 mod engine;
 mod error;
+#[cfg(feature = "check")]
+pub mod exercise;
 pub mod grammar;
 #[cfg(feature = "mock")]
 pub mod mock;

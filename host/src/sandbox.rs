@@ -406,6 +406,8 @@ impl Sandbox {
     /// The error of an answer that has more than that.
     pub(crate) fn too_many_events(&mut self) -> Error {
         let limit = self.event_bytes();
+        // Whatever was refused before did not stop it.
+        self.store.data_mut().meter.stopped_by = None;
         failure(&mut self.store, TooManyEvents(limit).into(), "next")
     }
 

@@ -9,6 +9,7 @@
 mod component;
 
 mod ends;
+mod left;
 mod table;
 mod witness;
 mod written;

@@ -1,0 +1,47 @@
+//! A caller that goes away while the plugin does what it likes: dropping the chat is the cancel, whatever the guest is in
+//! the middle of.
+
+use std::time::Duration;
+
+use super::witness::Witness;
+use super::{hostile, plugin, sandbox};
+use crate::hostile::ends::Ends;
+use crate::support::{BOUND, ask, model};
+
+/// What a guest may be in the middle of for as long as it likes, and where.
+const IN_THE_MIDDLE: &[(&str, &str)] = &[
+    ("endless-loop", "next"),
+    ("endless-loop", "post-return"),
+    ("endless-host-calls", "next"),
+    ("costly-host-calls", "next"),
+    ("bulk-instructions", "next"),
+    ("endless-yields", "next"),
+    ("endless-wait", "next"),
+    ("body-that-nobody-reads", "next"),
+    ("endless-request", "next"),
+    ("endless-answer", "next"),
+    ("silence-again-and-again", "next"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_that_is_dropped_in_the_middle_of_an_attack_is_gone_at_once() {
+    for (attack, at) in IN_THE_MIDDLE {
+        let other = Witness::start("").await;
+        let granted = Witness::start(&other.address.to_string()).await;
+        let servers = (granted.address, other.address);
+        let hostile = hostile(plugin(), (attack, at), servers, sandbox(&Ends::Well));
+        let chat = hostile
+            .provider
+            .chat(&model("hostile"), &ask("Attack."))
+            .await;
+        let mut chat = chat.expect("a chat");
+        let first = chat.next_batch(64).await.expect("its greeting");
+        assert_eq!(first.len(), 2, "{attack}");
+        let more = tokio::time::timeout(Duration::from_millis(50), chat.next_batch(64)).await;
+        assert!(more.is_err(), "{attack} in {at}: {more:?}");
+        // A guest that went on to run while it is dropped would never let go of this thread.
+        let dropped = tokio::task::spawn_blocking(move || drop(chat));
+        let dropped = tokio::time::timeout(BOUND, dropped).await;
+        assert!(dropped.is_ok(), "{attack} in {at} holds its host");
+    }
+}
