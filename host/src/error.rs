@@ -173,8 +173,10 @@ impl Error {
         }))
     }
 
-    /// Puts every text of the error that is not the host's own through `f`.
+    /// Puts every text of the error that is not the host's own through `f`, and
+    /// keeps it to one line that drives no terminal.
     pub(crate) fn map_texts(mut self, f: impl Fn(String) -> String) -> Self {
+        let f = |text| printable(f(text));
         if let ErrorKind::Other(word) = &mut self.0.kind {
             *word = f(std::mem::take(word));
         }
@@ -266,6 +268,23 @@ impl Error {
                 | ErrorKind::PluginMisbehaved
         )
     }
+}
+
+/// A text without control characters and marks that turn the direction of
+/// writing: it is shown by whoever embeds this host, and it is not the host's.
+fn printable(text: String) -> String {
+    let harmful = |one: char| {
+        one.is_control() || matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(harmful) {
+        return text;
+    }
+    let shown = |one| match one {
+        '\n' | '\t' => ' ',
+        one if harmful(one) => char::REPLACEMENT_CHARACTER,
+        one => one,
+    };
+    text.chars().map(shown).collect()
 }
 
 /// Cuts a text to at most `most` bytes, the ellipsis that says so included.
@@ -376,5 +395,19 @@ mod tests {
         assert_eq!(error.code().map(str::len), Some(WORD_BYTES));
         let error = Error::new(ErrorKind::Server, "short").bounded();
         assert_eq!(error.message(), "short");
+    }
+
+    #[test]
+    fn what_a_plugin_says_of_its_error_drives_no_terminal() {
+        let error = Error::new(
+            ErrorKind::Other("a\u{1b}[2J".into()),
+            "one\nline\t\u{1b}]52;c;aGk=\u{7} \u{202e}é 漢",
+        );
+        let error = error.map_texts(|text| text);
+        assert_eq!(error.kind_name(), "a\u{fffd}[2J");
+        assert_eq!(
+            error.message(),
+            "one line \u{fffd}]52;c;aGk=\u{fffd} \u{fffd}é 漢"
+        );
     }
 }
