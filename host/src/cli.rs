@@ -15,6 +15,7 @@ mod demo;
 mod detour;
 mod doctor;
 mod failure;
+mod fuzz;
 mod image;
 mod json;
 mod mock;

@@ -32,6 +32,7 @@
 //! ```
 
 mod exchange;
+pub mod fuzz;
 mod outcome;
 mod reply;
 mod runner;

@@ -9,6 +9,7 @@ mod answer;
 mod chat_json;
 mod check;
 mod doctor;
+mod fuzz;
 mod gallery;
 mod hostile;
 mod interrupt;

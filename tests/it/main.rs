@@ -13,6 +13,7 @@ mod computed;
 mod discovery;
 mod exercise;
 mod faults;
+mod fuzz;
 mod hostile;
 mod hostile_files;
 mod limits;

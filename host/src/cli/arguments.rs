@@ -206,6 +206,9 @@ pub(super) enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Runs a plugin over mutated recordings in the sandbox, in memory; a finding is written as a
+    /// file that replays; --config gives it a configuration
+    Fuzz(FuzzOptions),
     /// Compiles a plugin into the cache, so that its first use starts at once
     Compile {
         /// Component to compile
@@ -223,6 +226,36 @@ pub(super) enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FuzzOptions {
+    /// Component to fuzz
+    pub(super) file: PathBuf,
+
+    /// How long [default: 60, or without bound where --runs is given]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) seconds: Option<u64>,
+
+    /// How many executions
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) runs: Option<u64>,
+
+    /// What everything is drawn from: the same seed gives the same executions [default: by chance]
+    #[arg(long, value_name = "S")]
+    pub(super) seed: Option<u64>,
+
+    /// Recorded exchanges to start from, in the form of `mock --replay` [default: a few of vLLM's]
+    #[arg(long, value_name = "DIR")]
+    pub(super) corpus: Option<PathBuf>,
+
+    /// Where findings are written
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(super) findings: PathBuf,
+
+    /// Runs a finding once more instead: 1 if it still is one, else 0
+    #[arg(long, value_name = "FINDING", conflicts_with_all = ["seconds", "runs", "seed", "corpus"])]
+    pub(super) replay: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -284,6 +317,8 @@ mod tests {
             "plugin inspect p.wasm --trust t.json5",
             "plugin compile p.wasm",
             "plugin check p.wasm --corpus d --config c.json5 --json",
+            "plugin fuzz p.wasm --seconds 5 --runs 100 --seed 7 --corpus d --findings f",
+            "plugin fuzz p.wasm --replay finding-0.json",
             "mock --listen 127.0.0.1:0 --api-key k --model a=4096 --model b --fault 401 \
              --replay d --rate 20",
             "demo",
@@ -302,6 +337,9 @@ mod tests {
             "chat --request r.json --image i.png",
             "chat --max-tokens 0 x",
             "mock --listen nowhere",
+            "plugin fuzz",
+            "plugin fuzz p.wasm --seconds 0",
+            "plugin fuzz p.wasm --replay finding-0.json --seed 7",
             "models",
             "",
         ];

@@ -63,7 +63,7 @@ pub(super) async fn run(
 }
 
 /// The provider's entry of a configuration, or the whole file if it has none of the shape.
-fn entry(path: &Path, id: &str) -> anyhow::Result<Map<String, Value>> {
+pub(super) fn entry(path: &Path, id: &str) -> anyhow::Result<Map<String, Value>> {
     let wrong = |why: String| Failure::configuration(format!("{}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     let whole: Value = json5::from_str(&text).map_err(|error| wrong(error.to_string()))?;

@@ -91,9 +91,14 @@ pub(super) fn profiles() -> anyhow::Result<Profiles> {
 
 /// The engine of a command.
 pub(super) fn engine() -> anyhow::Result<Engine> {
+    engine_for(CHATS)
+}
+
+/// The engine of a command that runs so many chats at once.
+pub(super) fn engine_for(chats: u32) -> anyhow::Result<Engine> {
     let mut options = EngineOptions::default();
     options.cache_dir = provider_host::default_cache_dir();
-    options.max_chats = CHATS;
+    options.max_chats = chats;
     options.compiler = Compiler::this_program([arguments::COMPILER])?;
     Ok(Engine::new(options)?)
 }

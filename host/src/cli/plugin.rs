@@ -11,7 +11,7 @@ use super::arguments::{Arguments, PluginCommand};
 use super::failure::{Failure, Status};
 use super::opened;
 use super::terminal::{BOLD, DIM, one_line};
-use super::{amount, block_on, check, interruptible, json};
+use super::{amount, block_on, check, fuzz, interruptible, json};
 
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments, command: &PluginCommand) -> anyhow::Result<Status> {
@@ -24,6 +24,7 @@ pub(super) fn run(arguments: &Arguments, command: &PluginCommand) -> anyhow::Res
         ))),
         PluginCommand::Inspect { file, json } => look(arguments, file, *json),
         PluginCommand::Compile { file } => compile(arguments, file),
+        PluginCommand::Fuzz(options) => fuzz::run(arguments, options),
     }
 }
 

@@ -1,0 +1,70 @@
+//! `plugin fuzz` as a process: its exit status, its totals, its files.
+
+use provider_host::plugin::EMBEDDED;
+
+use super::process::Home;
+
+#[test]
+fn fuzzing_ours_finds_nothing_and_the_seed_gives_the_same_again() {
+    let home = Home::new();
+    let file = home.write("p.wasm", EMBEDDED);
+    let findings = home.path("findings");
+    let findings = findings.to_str().expect("a path");
+    let fuzz = |seed: &str| {
+        let arguments = [
+            "plugin",
+            "fuzz",
+            &file,
+            "--runs",
+            "60",
+            "--seed",
+            seed,
+            "--findings",
+            findings,
+        ];
+        let stdout = home.run(&arguments).exits(0).stdout;
+        assert!(stdout.contains("Findings       0\n"), "{stdout}");
+        assert!(stdout.contains("Executions     60\n"), "{stdout}");
+        let digest = stdout.lines().find(|line| line.starts_with("Digest"));
+        digest.expect("a digest").to_owned()
+    };
+    let first = fuzz("5");
+    assert_eq!(first, fuzz("5"));
+    assert_ne!(first, fuzz("6"));
+    assert!(!home.path("findings").exists());
+}
+
+#[test]
+fn fuzzing_what_is_no_plugin_or_with_no_recordings_is_wrong_usage() {
+    let home = Home::new();
+    let file = home.write("p.wasm", EMBEDDED);
+    let text = home.write("text.wasm", "no component");
+    let empty = home.path("empty");
+    std::fs::create_dir(&empty).expect("a folder");
+    let empty = empty.to_str().expect("a path");
+    let fuzz = |arguments: &[&str]| {
+        let all = ["plugin", "fuzz"].iter().chain(arguments);
+        home.run(&all.collect::<Vec<_>>()).exits(2)
+    };
+    fuzz(&[&text, "--runs", "1"]).complains(&["text.wasm"]);
+    fuzz(&["missing.wasm", "--runs", "1"]).complains(&["missing.wasm"]);
+    fuzz(&[&file, "--corpus", empty]).complains(&["no recorded case", empty]);
+    fuzz(&[&file, "--replay", &text]).complains(&["text.wasm", "finding"]);
+    fuzz(&[&file, "--seconds", "0"]);
+}
+
+#[test]
+fn ctrl_c_ends_fuzzing_with_130_and_its_totals() {
+    let home = Home::new();
+    let file = home.write("p.wasm", EMBEDDED);
+    let arguments = ["plugin", "fuzz", &file, "--seconds", "600", "--seed", "1"];
+    let mut running = home.command(&arguments).start();
+    assert!(running.line().contains("seed 1"));
+    running.interrupt();
+    let outcome = running.finish().exits(130);
+    assert!(outcome.stdout.contains("Executions"), "{outcome:#?}");
+    assert!(
+        outcome.stdout.contains("Findings       0\n"),
+        "{outcome:#?}"
+    );
+}
