@@ -15,7 +15,7 @@
 //!
 //! | [`TransportError`] | error code | sent? |
 //! |---|---|---|
-//! | `Denied` (scheme, host, port, path, method) | `HTTP-request-denied` | no |
+//! | `Denied` (scheme, host, port, path, base path, method) | `HTTP-request-denied` | no |
 //! | `TooManyRequests` | `connection-limit-reached` | no |
 //! | `RequestBodyTooLarge` | `HTTP-request-body-size(limit)` | no |
 //! | `RequestBody` | `internal-error(words)` | no |
@@ -60,6 +60,7 @@ mod error_code;
 mod hooks;
 mod network;
 mod pool;
+mod resolver;
 mod tls;
 mod traffic;
 mod transport;
@@ -68,6 +69,7 @@ pub use error::TransportError;
 pub use error_code::{error_code, link_http_error_code};
 pub use hooks::Hooks;
 pub use network::NetworkTransport;
+pub use resolver::{Resolver, Resolving, SystemResolver};
 pub(crate) use traffic::Traffic;
 pub use transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
 

@@ -11,11 +11,14 @@
 pub mod address;
 pub mod limits;
 pub mod origin;
+pub mod path;
+pub(crate) mod quote;
 pub mod secret;
 
 pub use address::{AddressClass, Prohibited, Reach};
 pub use limits::{CompileLimits, NetworkLimits, SandboxLimits};
 pub use origin::{Denial, Origin, OriginError};
+pub use path::BasePath;
 pub use secret::{Placeholder, Secret, SecretError, Secrets};
 
 /// What one configured provider may do with the network.
@@ -42,6 +45,8 @@ pub use secret::{Placeholder, Secret, SecretError, Secrets};
 pub struct Grant {
     /// The only origin that requests may go to.
     pub origin: Origin,
+    /// The part of the origin that requests may go to.
+    pub base_path: BasePath,
     /// Which kinds of addresses the origin's name may resolve to.
     pub reach: Reach,
     /// The secrets that may be sent to the origin, in header values.
@@ -53,7 +58,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// A grant for `origin` with no secrets, the system's certificates and the default limits.
+    /// A grant for every path of `origin` with no secrets, the system's certificates and the default limits.
     ///
     /// The reach follows from the origin's host, see [`Reach::of`].
     #[must_use]
@@ -61,11 +66,29 @@ impl Grant {
         let reach = Reach::of(&origin);
         Self {
             origin,
+            base_path: BasePath::everything(),
             reach,
             secrets: Secrets::new(),
             ca_pem: None,
             limits: NetworkLimits::default(),
         }
+    }
+
+    /// Ends the grant at a path: what lies beside it belongs to others.
+    #[must_use]
+    pub fn with_base_path(mut self, base_path: BasePath) -> Self {
+        self.base_path = base_path;
+        self
+    }
+
+    /// Judges the target of a guest's request by [`Origin::matches`] and the base path.
+    ///
+    /// # Errors
+    ///
+    /// The first reason found.
+    pub fn judge(&self, target: &http::Uri) -> Result<(), Denial> {
+        self.origin.matches(target)?;
+        self.base_path.judge(target.path())
     }
 
     /// Lets the origin's name resolve to private and loopback addresses too: `request.allowPrivateNetwork`.

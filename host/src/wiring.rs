@@ -11,7 +11,7 @@ use crate::configuration::{Configuration, Environment, ProviderFacts, Resolved};
 use crate::credentials::Profiles;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::Plugin;
-use crate::policy::{Grant, NetworkLimits, Origin, Secret, SecretError, Secrets};
+use crate::policy::{BasePath, Grant, NetworkLimits, Origin, Secret, SecretError, Secrets};
 use crate::provider::{Provider, ProviderOptions};
 
 /// A provider's settings in two halves: what the plugin gets, and the secrets
@@ -112,13 +112,22 @@ impl Wiring {
         })
     }
 
-    /// What the plugin may do with the network.
+    /// The part of the origin that the plugin may use.
+    fn base_path(&self) -> Result<BasePath> {
+        BasePath::of_base_url(&self.resolved.base_url).map_err(|error| {
+            Error::new(ErrorKind::InvalidConfig, error.to_string()).caused_by(error)
+        })
+    }
+
+    /// What the plugin may do with the network: the origin of the base URL, as far as it belongs to the server there
+    /// ([`BasePath::of_base_url`]).
     ///
     /// # Errors
     ///
     /// As [`Wiring::origin`].
     pub fn grant(&self) -> Result<Grant> {
         let grant = Grant::new(self.origin()?)
+            .with_base_path(self.base_path()?)
             .with_private_network(self.resolved.allow_private)
             .with_secrets(self.secrets.clone())
             .with_limits(limits(self.resolved.timeout));

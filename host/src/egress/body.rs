@@ -1,8 +1,9 @@
 //! The body of a response, bounded: in time without a byte, in time altogether, and in bytes.
 //!
-//! A frame that is there costs a comparison. The clock is read and the timer looked at only when the guest has to wait,
-//! and the timer is armed anew only when it fires, since its time only moves later. Only waiting counts as silence: a
-//! guest that pauses for an hour between two reads finds its stream as it was.
+//! A frame that is there costs two comparisons and a look at the clock, so that a server which is never silent is bounded
+//! in time as well. The timer is looked at only when the guest has to wait, and armed anew only when it fires, since its time
+//! only moves later. Only waiting counts as silence: a guest that pauses between two reads finds its stream as it was, within
+//! the time for the whole exchange.
 
 use super::hooks::{Failures, Slot};
 use super::transport::ResponseBody;
@@ -81,6 +82,11 @@ impl BoundedBody {
     /// Counts a frame that came.
     fn admit(&mut self, frame: &Frame<Bytes>) -> Result<(), TransportError> {
         self.waiting = None;
+        if Instant::now() >= self.bounds.deadline {
+            return Err(TransportError::TotalTimeout {
+                after: self.bounds.total_allowed,
+            });
+        }
         let Some(data) = frame.data_ref() else {
             return Ok(());
         };

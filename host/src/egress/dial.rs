@@ -4,13 +4,15 @@
 //! dialled, so an answer of the resolver cannot change between the two.
 
 use super::TransportError;
+use super::resolver::Resolver;
 use super::tls::Tls;
 use crate::policy::origin::Scheme;
 use crate::policy::{Grant, Origin, Reach};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
 
@@ -23,11 +25,13 @@ pub(super) enum Stream {
 pub(super) struct Dialer {
     origin: Origin,
     reach: Reach,
+    resolver: Arc<dyn Resolver>,
+    max_addresses: usize,
     tls: Option<Tls>,
 }
 
 impl Dialer {
-    pub(super) fn new(grant: &Grant) -> Result<Self, TransportError> {
+    pub(super) fn new(grant: &Grant, resolver: Arc<dyn Resolver>) -> Result<Self, TransportError> {
         let tls = match grant.origin.scheme() {
             Scheme::Http => None,
             Scheme::Https => Some(Tls::new(&grant.origin, grant.ca_pem.as_deref())?),
@@ -35,6 +39,8 @@ impl Dialer {
         Ok(Self {
             origin: grant.origin.clone(),
             reach: grant.reach,
+            resolver,
+            max_addresses: grant.limits.addresses_per_name,
             tls,
         })
     }
@@ -65,13 +71,13 @@ impl Dialer {
         &self,
         deadline: Instant,
         allowed: Duration,
-    ) -> Result<Vec<SocketAddr>, TransportError> {
+    ) -> Result<Vec<IpAddr>, TransportError> {
         if let Some(ip) = self.origin.ip() {
-            return Ok(vec![SocketAddr::new(ip, self.origin.port())]);
+            return Ok(vec![ip]);
         }
         let host = self.origin.host_text();
-        match timeout_at(deadline, lookup_host((host, self.origin.port()))).await {
-            Ok(Ok(addresses)) => Ok(addresses.collect()),
+        match timeout_at(deadline, self.resolver.resolve(host)).await {
+            Ok(Ok(addresses)) => Ok(addresses),
             Ok(Err(error)) => Err(TransportError::Dns {
                 host: host.to_owned(),
                 detail: error.to_string(),
@@ -83,13 +89,16 @@ impl Dialer {
         }
     }
 
-    /// Keeps the addresses that may be dialled, in the form in which they are dialled.
-    fn judge(&self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, TransportError> {
-        let mut allowed = Vec::with_capacity(addresses.len());
+    /// Keeps the addresses that may be dialled, in the form in which they are dialled, and no more of them than are tried.
+    fn judge(&self, addresses: Vec<IpAddr>) -> Result<Vec<SocketAddr>, TransportError> {
+        let mut allowed = Vec::new();
         let mut prohibited = None;
         for address in addresses {
-            match self.reach.judge(address.ip()) {
-                Ok(ip) => allowed.push(SocketAddr::new(ip, address.port())),
+            if allowed.len() >= self.max_addresses.max(1) {
+                break;
+            }
+            match self.reach.judge(address) {
+                Ok(ip) => allowed.push(SocketAddr::new(ip, self.origin.port())),
                 Err(error) => {
                     tracing::debug!(%error, "address left out");
                     prohibited.get_or_insert(error);
@@ -155,15 +164,17 @@ fn connect_failure(address: SocketAddr, error: &io::Error) -> TransportError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::resolver::SystemResolver;
     use super::*;
 
     fn dialer(url: &str) -> Dialer {
-        Dialer::new(&Grant::new(Origin::parse(url).unwrap())).unwrap()
+        let grant = Grant::new(Origin::parse(url).unwrap());
+        Dialer::new(&grant, Arc::new(SystemResolver)).unwrap()
     }
 
     #[test]
     fn only_the_addresses_within_reach_are_dialled() {
-        let resolved = ["10.0.0.1:80", "[::ffff:8.8.8.8]:80", "169.254.169.254:80"];
+        let resolved = ["10.0.0.1", "::ffff:8.8.8.8", "169.254.169.254"];
         let resolved = resolved.map(|address| address.parse().unwrap()).to_vec();
         let dialled = dialer("http://api.example.com").judge(resolved).unwrap();
         assert_eq!(dialled, ["8.8.8.8:80".parse().unwrap()]);
@@ -171,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_public_name_that_resolves_to_a_private_address_is_not_dialled() {
-        let resolved = vec!["192.168.0.7:80".parse().unwrap()];
+        let resolved = vec!["192.168.0.7".parse().unwrap()];
         let error = dialer("http://api.example.com")
             .judge(resolved)
             .unwrap_err();
@@ -184,6 +195,13 @@ mod tests {
             .judge(Vec::new())
             .unwrap_err();
         assert!(matches!(error, TransportError::Dns { .. }), "{error}");
+    }
+
+    #[test]
+    fn of_a_name_with_a_thousand_addresses_no_more_are_dialled_than_are_allowed() {
+        let resolved = vec!["8.8.8.8".parse().unwrap(); 1000];
+        let dialled = dialer("http://api.example.com").judge(resolved).unwrap();
+        assert_eq!(dialled.len(), crate::policy::limits::ADDRESSES_PER_NAME);
     }
 
     #[tokio::test]

@@ -2,7 +2,11 @@
 //!
 //! A [`TransportError`] keeps the cause in words for the people who have to mend it. The guest is told less: the WASI error
 //! code that [`TransportError::code`] gives, by the table in [`crate::egress`].
+//!
+//! Words that a server, a resolver or a library chose are kept as they are, and quoted wherever they are shown: within a
+//! bound, and without what a terminal would act on.
 
+use crate::policy::quote::quote;
 use crate::policy::{Denial, Prohibited};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,13 +32,13 @@ pub enum TransportError {
         limit: u64,
     },
     /// The guest did not finish the request's body. Nothing was sent.
-    #[error("the plugin did not finish the request's body: {0}")]
+    #[error("the plugin did not finish the request's body: {}", quote(.0))]
     RequestBody(String),
     /// What was configured for the connection cannot be used. Nothing was sent.
     #[error("{0}")]
     Configuration(String),
     /// The host's name was not resolved.
-    #[error("the name {host} could not be resolved ({detail})")]
+    #[error("the name {host} could not be resolved ({})", quote(.detail))]
     Dns {
         /// The name.
         host: String,
@@ -59,7 +63,7 @@ pub enum TransportError {
         address: SocketAddr,
     },
     /// There is no way to the address.
-    #[error("{address} cannot be reached: {detail}")]
+    #[error("{address} cannot be reached: {}", quote(.detail))]
     Unreachable {
         /// The address that was dialled last.
         address: SocketAddr,
@@ -85,7 +89,7 @@ pub enum TransportError {
         after: Duration,
     },
     /// The server's certificate is not trusted, or is for another name.
-    #[error("the certificate of {host} is not accepted ({detail})")]
+    #[error("the certificate of {host} is not accepted ({})", quote(.detail))]
     Certificate {
         /// The name or address that the certificate had to be for.
         host: String,
@@ -93,7 +97,7 @@ pub enum TransportError {
         detail: String,
     },
     /// The server ended the TLS handshake with an alert.
-    #[error("{host} ended the TLS handshake with the alert {alert}")]
+    #[error("{host} ended the TLS handshake with the alert {}", quote(.alert))]
     TlsAlert {
         /// The host.
         host: String,
@@ -103,7 +107,7 @@ pub enum TransportError {
         alert: String,
     },
     /// The server does not speak TLS, or not a version that is safe.
-    #[error("no TLS connection to {host} ({detail})")]
+    #[error("no TLS connection to {host} ({})", quote(.detail))]
     Tls {
         /// The host.
         host: String,
@@ -129,19 +133,23 @@ pub enum TransportError {
         after: Duration,
     },
     /// The server closed the connection before it answered.
-    #[error("the server closed the connection without an answer ({0})")]
+    #[error("the server closed the connection without an answer ({})", quote(.0))]
     Closed(String),
     /// The server closed the connection in the middle of its answer.
-    #[error("the server's answer broke off ({0})")]
+    #[error("the server's answer broke off ({})", quote(.0))]
     Incomplete(String),
     /// What came back is not HTTP/1.1.
-    #[error("the server's answer is not valid HTTP ({0})")]
+    #[error("the server's answer is not valid HTTP ({})", quote(.0))]
     Protocol(String),
-    /// The response's header section is larger than allowed.
-    #[error("the header section of the server's answer is larger than {limit} bytes")]
+    /// The response's header section, or its trailer section, is larger than allowed.
+    #[error(
+        "the header section of the server's answer is larger than {limit} bytes or has more than {fields} fields"
+    )]
     HeadersTooLarge {
         /// The limit in bytes.
         limit: usize,
+        /// The limit in fields.
+        fields: usize,
     },
     /// The response's body is larger than allowed.
     #[error("the server's answer is larger than {limit} bytes")]
@@ -150,7 +158,7 @@ pub enum TransportError {
         limit: u64,
     },
     /// The response is compressed, which was not asked for.
-    #[error("the server's answer is compressed ({0}) although that was not asked for")]
+    #[error("the server's answer is compressed ({}) although that was not asked for", quote(.0))]
     ContentCoding(String),
 }
 
@@ -227,7 +235,7 @@ impl TransportError {
         Some(match self {
             Self::Denied(denial) => denial.to_string(),
             Self::Prohibited(prohibited) => prohibited.to_string(),
-            Self::Dns { host, detail } => format!("{host}: {detail}"),
+            Self::Dns { host, detail } => format!("{host}: {}", quote(detail)),
             Self::DnsTimeout { after, .. }
             | Self::ConnectTimeout { after, .. }
             | Self::FirstByteTimeout { after }
@@ -236,16 +244,18 @@ impl TransportError {
             Self::TlsTimeout { .. } => {
                 "the connection stood; the TLS handshake was not answered".to_owned()
             }
-            Self::HeadersTooLarge { limit } => format!("more than {} KiB", limit >> 10),
-            Self::ContentCoding(coding) => coding.clone(),
+            Self::HeadersTooLarge { limit, fields } => {
+                format!("more than {} KiB or {fields} fields", limit >> 10)
+            }
             Self::Unreachable { detail, .. }
             | Self::Certificate { detail, .. }
             | Self::Tls { detail, .. }
-            | Self::Configuration(detail)
             | Self::Closed(detail)
             | Self::Incomplete(detail)
-            | Self::Protocol(detail) => detail.clone(),
-            Self::TlsAlert { alert, .. } => alert.clone(),
+            | Self::Protocol(detail)
+            | Self::ContentCoding(detail)
+            | Self::TlsAlert { alert: detail, .. } => quote(detail),
+            Self::Configuration(detail) => detail.clone(),
             _ => return None,
         })
     }
@@ -299,7 +309,7 @@ impl TransportError {
             Self::RequestBody(_) => WasiError::InternalError(Some(self.to_string())),
             Self::Configuration(_) => WasiError::ConfigurationError,
             Self::Dns { detail, .. } => WasiError::DnsError {
-                rcode: Some(detail.clone()),
+                rcode: Some(quote(detail)),
                 info_code: None,
             },
             Self::DnsTimeout { .. } => WasiError::DnsTimeout,
@@ -310,7 +320,7 @@ impl TransportError {
             Self::Certificate { .. } => WasiError::TlsCertificateError,
             Self::TlsAlert { id, alert, .. } => WasiError::TlsAlertReceived {
                 alert_id: Some(*id),
-                alert_message: Some(alert.clone()),
+                alert_message: Some(quote(alert)),
             },
             Self::Tls { .. } => WasiError::TlsProtocolError,
             Self::FirstByteTimeout { .. } | Self::TotalTimeout { .. } => {
@@ -320,12 +330,12 @@ impl TransportError {
             Self::Closed(_) => WasiError::ConnectionTerminated,
             Self::Incomplete(_) => WasiError::HttpResponseIncomplete,
             Self::Protocol(_) => WasiError::HttpProtocolError,
-            Self::HeadersTooLarge { limit } => {
+            Self::HeadersTooLarge { limit, .. } => {
                 WasiError::HttpResponseHeaderSectionSize(u32::try_from(*limit).ok())
             }
             Self::ResponseBodyTooLarge { limit } => WasiError::HttpResponseBodySize(Some(*limit)),
             Self::ContentCoding(coding) => {
-                WasiError::HttpResponseContentCoding(Some(coding.clone()))
+                WasiError::HttpResponseContentCoding(Some(quote(coding)))
             }
         }
     }

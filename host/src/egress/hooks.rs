@@ -9,7 +9,7 @@ use super::transport::{ResponseBody, SentAt, Timing};
 use super::{Shared, Traffic, TransportError};
 use crate::policy::{Denial, NetworkLimits};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use std::borrow::Cow;
 use std::fmt;
@@ -34,9 +34,6 @@ const STRIPPED: [HeaderName; 5] = [
 
 /// A time that nobody waits for. A configured one beyond it could not be added to a clock.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
-
-/// How much of a text from outside a message quotes.
-const QUOTED_LEN: usize = 64;
 
 /// The HTTP side of one store. Made by [`Egress::hooks`](super::Egress::hooks).
 pub struct Hooks {
@@ -231,7 +228,7 @@ fn shorter(asked: Option<Duration>, limit: Duration) -> Duration {
 }
 
 fn judge(shared: &Shared, request: &http::request::Parts) -> Result<(), TransportError> {
-    shared.grant.origin.matches(&request.uri)?;
+    shared.grant.judge(&request.uri)?;
     if request.method != Method::GET && request.method != Method::POST {
         return Err(Denial::Method(request.method.clone()).into());
     }
@@ -295,9 +292,13 @@ fn admit(
     }
     for coding in response.headers().get_all(header::CONTENT_ENCODING) {
         if !coding.as_bytes().eq_ignore_ascii_case(b"identity") {
-            let coding = String::from_utf8_lossy(coding.as_bytes());
-            let coding = coding.chars().take(QUOTED_LEN).collect();
-            return Err(TransportError::ContentCoding(coding));
+            return Err(coded(coding));
+        }
+    }
+    // Of the codings of a transfer, hyper takes off `chunked` alone, and leaves what is below it in the body.
+    for coding in response.headers().get_all(header::TRANSFER_ENCODING) {
+        if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return Err(coded(coding));
         }
     }
     // A length that is announced need not be waited for.
@@ -308,6 +309,10 @@ fn admit(
         });
     }
     Ok(())
+}
+
+fn coded(coding: &HeaderValue) -> TransportError {
+    TransportError::ContentCoding(String::from_utf8_lossy(coding.as_bytes()).into_owned())
 }
 
 /// One request under way. Dropping it makes room for another.

@@ -14,11 +14,12 @@
 
 use super::dial::{Dialer, Stream};
 use super::pool::Pool;
+use super::resolver::{Resolver, SystemResolver};
 use super::transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
 use super::{TransportError, tls};
 use crate::policy::Grant;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -28,8 +29,10 @@ use std::error::Error as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 pub(super) type Sender = SendRequest<Full<Bytes>>;
@@ -48,15 +51,29 @@ pub struct NetworkTransport {
     host: HeaderValue,
     host_text: String,
     header_limit: usize,
+    field_limit: usize,
+    interim_limit: usize,
 }
 
 impl NetworkTransport {
-    /// A transport to the origin of `grant`. Nothing is connected yet.
+    /// A transport to the origin of `grant`, whose name this machine resolves. Nothing is connected yet.
     ///
     /// # Errors
     ///
     /// [`TransportError::Configuration`]: the configured authority is no certificate, or the host cannot have one.
     pub fn new(grant: &Grant) -> Result<Self, TransportError> {
+        Self::with_resolver(grant, Arc::new(SystemResolver))
+    }
+
+    /// The same with another resolver. Each address that it names is judged as this machine's own are.
+    ///
+    /// # Errors
+    ///
+    /// As [`NetworkTransport::new`].
+    pub fn with_resolver(
+        grant: &Grant,
+        resolver: Arc<dyn Resolver>,
+    ) -> Result<Self, TransportError> {
         let authority = grant.origin.authority();
         let host = HeaderValue::from_str(&authority).map_err(|_| {
             TransportError::Configuration(format!("{authority:?} cannot stand in a Host field"))
@@ -64,6 +81,7 @@ impl NetworkTransport {
         let limits = &grant.limits;
         let mut http = Builder::new();
         http.max_header_size(limits.response_header_bytes)
+            .max_headers(limits.response_header_fields)
             // Room for a header section of the limit, so that the limit is what refuses it.
             .max_buf_size(
                 READ_BUFFER_BYTES
@@ -71,7 +89,7 @@ impl NetworkTransport {
                     .max(MIN_BUFFER_BYTES),
             );
         Ok(Self {
-            dialer: Dialer::new(grant)?,
+            dialer: Dialer::new(grant, resolver)?,
             pool: Arc::new(Pool::new(
                 limits.pool_idle_connections,
                 limits.pool_idle_timeout,
@@ -80,6 +98,8 @@ impl NetworkTransport {
             host,
             host_text: grant.origin.host_text().to_owned(),
             header_limit: limits.response_header_bytes,
+            field_limit: limits.response_header_fields,
+            interim_limit: limits.interim_responses,
         })
     }
 
@@ -143,11 +163,19 @@ impl NetworkTransport {
     async fn send_on(
         &self,
         mut sender: Sender,
-        request: http::Request<Full<Bytes>>,
+        mut request: http::Request<Full<Bytes>>,
         timing: &Timing,
     ) -> Result<http::Response<ResponseBody>, TransportError> {
+        let flood = self.bound_interim(&mut request);
         let sent = Instant::now();
-        let answer = timeout_at(timing.answered_by(sent), sender.send_request(request)).await;
+        let answer = tokio::select! {
+            answer = timeout_at(timing.answered_by(sent), sender.send_request(request)) => answer,
+            () = flood.notified() => {
+                let limit = self.interim_limit;
+                let why = format!("more than {limit} interim answers (1xx) before the answer itself");
+                return Err(TransportError::Protocol(why));
+            }
+        };
         let mut response = match answer {
             Err(_) => {
                 return Err(TransportError::FirstByteTimeout {
@@ -159,9 +187,7 @@ impl NetworkTransport {
         };
         response.extensions_mut().insert(SentAt(sent));
         let lease = Lease {
-            // A server whose engine died answers 500 for as long as it is asked on a connection that it has, and ends
-            // only when that is closed: vLLM 0.32 after a SIGTERM. A new connection is refused, which is the truth.
-            sender: (response.status() != StatusCode::INTERNAL_SERVER_ERROR).then_some(sender),
+            sender: may_be_reused(response.status(), response.headers()).then_some(sender),
             pool: Arc::clone(&self.pool),
         };
         Ok(response.map(|incoming| {
@@ -172,11 +198,24 @@ impl NetworkTransport {
         }))
     }
 
+    /// Counts the interim answers to a request; says when there are too many. hyper passes over any number of them.
+    fn bound_interim(&self, request: &mut http::Request<Full<Bytes>>) -> Arc<Notify> {
+        let (flood, seen) = (Arc::new(Notify::new()), AtomicUsize::new(0));
+        let (limit, notify) = (self.interim_limit, Arc::clone(&flood));
+        hyper::ext::on_informational(request, move |_| {
+            if seen.fetch_add(1, Ordering::Relaxed) >= limit {
+                notify.notify_one();
+            }
+        });
+        flood
+    }
+
     /// Sorts what hyper says before the head of a response is there.
     fn head_failure(&self, error: &hyper::Error) -> TransportError {
         if error.is_parse_too_large() {
             return TransportError::HeadersTooLarge {
                 limit: self.header_limit,
+                fields: self.field_limit,
             };
         }
         if let Some(io) = io_cause(error) {
@@ -196,6 +235,17 @@ impl Transport for NetworkTransport {
     fn send(&self, request: http::Request<Bytes>, timing: Timing) -> Exchange<'_> {
         Box::pin(self.exchange(request, timing))
     }
+}
+
+/// Whether the connection may carry another request after this answer.
+fn may_be_reused(status: StatusCode, headers: &HeaderMap) -> bool {
+    // A server whose engine died answers 500 for as long as it is asked on a connection that it has, and ends only when
+    // that is closed: vLLM 0.32 after a SIGTERM. A new connection is refused, which is the truth.
+    let internal = status == StatusCode::INTERNAL_SERVER_ERROR;
+    // Two ways to say where an answer ends may be read as two answers by a proxy in between (RFC 9112 §6.3).
+    let two_ends = headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.contains_key(header::CONTENT_LENGTH);
+    !internal && !two_ends
 }
 
 /// Moves the bytes of one connection until it is closed. Errors reach the request that they belong to.

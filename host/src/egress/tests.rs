@@ -3,6 +3,8 @@
 mod bounds;
 mod connections;
 mod exchange;
+mod framing;
+mod names;
 mod tls;
 
 use super::{Egress, Hooks, TransportError};

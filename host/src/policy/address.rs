@@ -2,7 +2,11 @@
 //!
 //! A grant names a host, a resolver turns it into addresses, and whoever answers for the name decides which. So every
 //! address is judged before it is dialled, in canonical form: an IPv4 address that is written inside an IPv6 one
-//! (mapped, compatible, NAT64, 6to4) is judged as the IPv4 address it reaches.
+//! (mapped, compatible, NAT64, 6to4, ISATAP) is judged as the IPv4 address it reaches. One that a gateway translates is
+//! dialled only where it is public: what is loopback or private there is the gateway's, not this machine's.
+//!
+//! The tables are IANA's registries of special-purpose addresses as of 2026, and of IPv6 only what IANA has given out as
+//! global unicast (2000::/3) is public at all, so that a range which is set aside tomorrow is not reached today.
 //!
 //! Link-local addresses and the metadata services of cloud providers are never reached, whatever the configuration says:
 //! they hand out credentials of the machine to anyone who asks. Private and loopback addresses are reached only when the
@@ -23,7 +27,7 @@ pub enum AddressClass {
     Loopback,
     /// A private network: RFC 1918, shared address space (RFC 6598), benchmarking (RFC 2544), unique local (RFC 4193).
     Private,
-    /// Valid on one link only: 169.254.0.0/16 and fe80::/10.
+    /// Valid on one link only: 169.254.0.0/16 and fe80::/10. Most metadata services are there.
     LinkLocal,
     /// A known metadata service of a cloud provider outside the link-local ranges.
     Metadata,
@@ -134,6 +138,7 @@ impl Reach {
         let class = AddressClass::of(address);
         let allowed = match class {
             AddressClass::Public => self != Self::Loopback,
+            _ if is_translated(address) => false,
             AddressClass::Loopback => self != Self::Public,
             AddressClass::Private => self == Self::Private,
             _ => false,
@@ -166,6 +171,9 @@ impl fmt::Display for Prohibited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} is {} address", self.address, self.class)?;
         match (self.class, self.reach) {
+            (class, _) if class != AddressClass::Public && is_translated(self.address) => f.write_str(
+                " behind a translation, which is never dialled; check what the host in `baseUrl` resolves to",
+            ),
             (AddressClass::Private | AddressClass::Loopback, Reach::Public) => f.write_str(
                 ", but the configured host is a public name; if the server is meant to be on this network, set \
                  `request.allowPrivateNetwork` to true for the provider",
@@ -190,18 +198,18 @@ pub fn canonical(address: IpAddr) -> IpAddr {
         return address;
     };
     let [a, b, c, d, e, f, g, h] = v6.segments();
-    let v4 = |high: u16, low: u16| {
-        let [w, x] = high.to_be_bytes();
-        let [y, z] = low.to_be_bytes();
-        IpAddr::V4(Ipv4Addr::new(w, x, y, z))
-    };
     match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => v4(g, h),
+        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => v4(g, h).into(),
         // `::` and `::1` are addresses of their own.
-        [0, 0, 0, 0, 0, 0] if g != 0 || h > 1 => v4(g, h),
-        [0x2002, ..] => v4(b, c),
+        [0, 0, 0, 0, 0, 0] if g != 0 || h > 1 => v4(g, h).into(),
+        [0x2002, ..] => v4(b, c).into(),
         _ => address,
     }
+}
+
+/// Whether it is a gateway that reaches the IPv4 address inside this one. A mapped address needs none.
+fn is_translated(address: IpAddr) -> bool {
+    address.to_canonical() == address && canonical(address) != address
 }
 
 fn classify_v4(ip: Ipv4Addr) -> AddressClass {
@@ -216,9 +224,15 @@ fn classify_v4(ip: Ipv4Addr) -> AddressClass {
         | [192, 168, ..]
         | [100, 64..=127, ..]
         | [198, 18..=19, ..] => AddressClass::Private,
-        [192, 0, 0, _] | [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => {
-            AddressClass::Reserved
-        }
+        // Protocol assignments; documentation; AS112 and AMT; relays of 6to4, which RFC 7526 retired.
+        [192, 0, 0, _]
+        | [192, 0, 2, _]
+        | [198, 51, 100, _]
+        | [203, 0, 113, _]
+        | [192, 31, 196, _]
+        | [192, 175, 48, _]
+        | [192, 52, 193, _]
+        | [192, 88, 99, _] => AddressClass::Reserved,
         [224..=239, ..] => AddressClass::Multicast,
         [255, 255, 255, 255] => AddressClass::Broadcast,
         [240..=255, ..] => AddressClass::Reserved,
@@ -230,23 +244,42 @@ fn classify_v6(ip: Ipv6Addr) -> AddressClass {
     match ip.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => AddressClass::Unspecified,
         [0, 0, 0, 0, 0, 0, 0, 1] => AddressClass::Loopback,
-        // AWS, Google Cloud, Oracle Cloud, Scaleway.
-        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
+        // All of AWS's services of an instance (metadata at ::254, the credentials of a pod at ::23); Google Cloud,
+        // Scaleway, Akamai; and 169.254.169.254 in hexadecimal at the end, as Oracle Cloud has it.
+        [0xfd00, 0xec2, ..]
         | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254]
-        | [0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe]
-        | [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42] => AddressClass::Metadata,
+        | [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42]
+        | [0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1]
+        | [0xfc00..=0xfdff, .., 0xa9fe, 0xa9fe] => AddressClass::Metadata,
         [0xfe80..=0xfebf, ..] => AddressClass::LinkLocal,
+        [0xff00..=0xffff, ..] => AddressClass::Multicast,
+        // ISATAP (RFC 5214): the interface's identifier is an IPv4 address that a tunnel leads to.
+        [.., 0 | 0x200, 0x5efe, high, low]
+            if classify_v4(v4(high, low)) != AddressClass::Public =>
+        {
+            match classify_v4(v4(high, low)) {
+                AddressClass::Loopback | AddressClass::Private => AddressClass::Reserved,
+                never => never,
+            }
+        }
         // Unique local, and site-local, which RFC 3879 retired.
         [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => AddressClass::Private,
-        [0xff00..=0xffff, ..] => AddressClass::Multicast,
-        // Documentation; Teredo; local-use NAT64, where the place of the IPv4 address is not known.
-        [0x2001, 0xdb8, ..]
+        // Protocol assignments: Teredo, benchmarking, AMT, ORCHID and more; documentation; AS112.
+        [0x2001, 0..=0x01ff, ..]
+        | [0x2001, 0xdb8, ..]
         | [0x3fff, 0..=0x0fff, ..]
-        | [0x2001, 0, ..]
-        | [0x64, 0xff9b, 1, ..]
-        | [0, ..] => AddressClass::Reserved,
-        _ => AddressClass::Public,
+        | [0x2620, 0x4f, 0x8000, ..] => AddressClass::Reserved,
+        [0x2000..=0x3fff, ..] => AddressClass::Public,
+        // Discard 100::/64, dummy 100:0:0:1::/64, local NAT64 64:ff9b:1::/48, translated ::ffff:0:0:0/96, segment routing
+        // 5f00::/16, and what nobody has been given.
+        _ => AddressClass::Reserved,
     }
+}
+
+fn v4(high: u16, low: u16) -> Ipv4Addr {
+    let [a, b] = high.to_be_bytes();
+    let [c, d] = low.to_be_bytes();
+    Ipv4Addr::new(a, b, c, d)
 }
 
 #[cfg(test)]
@@ -256,13 +289,17 @@ mod tests {
     };
     use super::*;
 
-    const CASES: [(&str, AddressClass); 44] = [
+    const CASES: &[(&str, AddressClass)] = &[
         ("8.8.8.8", Public),
         ("172.15.255.255", Public),
         ("172.32.0.0", Public),
         ("100.63.255.255", Public),
         ("2606:4700::1111", Public),
-        ("100::1", Public),
+        ("2001:200::1", Public),
+        ("2003::1", Public),
+        ("3ffe::1", Public),
+        ("2a00:1450::5efe:8.8.8.8", Public),
+        ("2a00:1450::5efe:0808:0808", Public),
         ("127.0.0.1", Loopback),
         ("127.255.255.254", Loopback),
         ("::1", Loopback),
@@ -287,6 +324,12 @@ mod tests {
         ("fd20:ce::254", Metadata),
         ("fd00:c1::a9fe:a9fe", Metadata),
         ("fd00:42::42", Metadata),
+        ("fd00:ec2::23", Metadata),
+        ("fd00:a9fe:a9fe::1", Metadata),
+        ("fd12:3456::a9fe:a9fe", Metadata),
+        ("fe80::a9fe:a9fe", LinkLocal),
+        ("2a00:1450::5efe:169.254.169.254", LinkLocal),
+        ("fd00::200:5efe:100.100.100.200", Metadata),
         ("0.0.0.0", Unspecified),
         ("0.1.2.3", Unspecified),
         ("::", Unspecified),
@@ -296,6 +339,24 @@ mod tests {
         ("240.0.0.1", Reserved),
         ("192.0.2.1", Reserved),
         ("203.0.113.9", Reserved),
+        ("192.88.99.1", Reserved),
+        ("192.31.196.1", Reserved),
+        ("192.52.193.1", Reserved),
+        ("192.175.48.1", Reserved),
+        ("192.0.0.9", Reserved),
+        ("100::1", Reserved),
+        ("100:0:0:1::1", Reserved),
+        ("2001:2::1", Reserved),
+        ("2001:3::1", Reserved),
+        ("2001:10::1", Reserved),
+        ("2001:20::1", Reserved),
+        ("2001:1ff::1", Reserved),
+        ("2620:4f:8000::1", Reserved),
+        ("5f00::1", Reserved),
+        ("4000::1", Reserved),
+        ("::ffff:0:8.8.8.8", Reserved),
+        ("2a00:1450::5efe:10.0.0.1", Reserved),
+        ("fd00::5efe:127.0.0.1", Reserved),
         ("2001:db8::1", Reserved),
         ("3fff::1", Reserved),
         ("2001::1", Reserved),
@@ -305,7 +366,7 @@ mod tests {
 
     #[test]
     fn addresses_are_classified_by_the_registries() {
-        for (address, class) in CASES {
+        for &(address, class) in CASES {
             let address: IpAddr = address.parse().unwrap();
             assert_eq!(AddressClass::of(address), class, "{address}");
         }
@@ -313,7 +374,7 @@ mod tests {
 
     #[test]
     fn every_ipv6_spelling_of_an_ipv4_address_is_judged_as_the_ipv4_address() {
-        for (address, class) in CASES {
+        for &(address, class) in CASES {
             let Ok(v4) = address.parse::<Ipv4Addr>() else {
                 continue;
             };
@@ -339,6 +400,26 @@ mod tests {
         let mapped: IpAddr = "::ffff:8.8.8.8".parse().unwrap();
         let dialled = Reach::Public.judge(mapped).unwrap();
         assert_eq!(dialled, "8.8.8.8".parse::<IpAddr>().unwrap());
+    }
+
+    #[test]
+    fn a_translated_address_is_dialled_only_where_it_is_public() {
+        for (address, dialled) in [
+            ("64:ff9b::8.8.8.8", true),
+            ("2002:808:808::1", true),
+            ("64:ff9b::127.0.0.1", false),
+            ("64:ff9b::10.0.0.1", false),
+            ("2002:7f00:1::1", false),
+            ("2002:a00:1::1", false),
+            ("::127.0.0.1", false),
+            ("::10.0.0.1", false),
+            ("64:ff9b::169.254.169.254", false),
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(Reach::Private.judge(address).is_ok(), dialled, "{address}");
+            let error = Reach::Loopback.judge(address).unwrap_err().to_string();
+            assert_eq!(error.contains("behind a translation"), !dialled, "{error}");
+        }
     }
 
     #[test]
@@ -372,7 +453,7 @@ mod tests {
 
     #[test]
     fn a_reach_allows_its_own_classes_and_no_setting_allows_the_rest() {
-        for (address, class) in CASES {
+        for &(address, class) in CASES {
             let address: IpAddr = address.parse().unwrap();
             let allowed = [Reach::Loopback, Reach::Private, Reach::Public]
                 .map(|reach| reach.judge(address).is_ok());

@@ -71,6 +71,16 @@ pub const REQUEST_BODY_BYTES: u64 = 64 << 20;
 /// Servers and proxies allow 8 to 32 KiB; twice the larger.
 pub const RESPONSE_HEADER_BYTES: usize = 64 << 10;
 
+/// vLLM sends six fields, and a gateway with all its tracing perhaps thirty.
+pub const RESPONSE_HEADER_FIELDS: usize = 100;
+
+/// A server may send any number of interim answers (`100 Continue`, `103 Early Hints`) before its own; what was seen is one.
+pub const INTERIM_RESPONSES: usize = 16;
+
+/// Of a name with more addresses than this, the first are as good as the last. A resolver cannot make the host knock at
+/// thousands of doors.
+pub const ADDRESSES_PER_NAME: usize = 16;
+
 /// An hour of 400 tokens a second at 250 bytes each is 360 MB. Nothing is buffered, so this bounds work and not memory.
 pub const RESPONSE_BODY_BYTES: u64 = 1 << 30;
 
@@ -101,6 +111,12 @@ limits! {
         request_body_bytes, with_request_body_bytes: u64 = REQUEST_BODY_BYTES;
         /// Bytes of a response's status line and header section, and of its trailers.
         response_header_bytes, with_response_header_bytes: usize = RESPONSE_HEADER_BYTES;
+        /// Fields of a response's header section.
+        response_header_fields, with_response_header_fields: usize = RESPONSE_HEADER_FIELDS;
+        /// Interim responses (1xx) before the head of a response.
+        interim_responses, with_interim_responses: usize = INTERIM_RESPONSES;
+        /// Addresses of a name that are dialled, one after the other, until one accepts.
+        addresses_per_name, with_addresses_per_name: usize = ADDRESSES_PER_NAME;
         /// Bytes of a response's body.
         response_body_bytes, with_response_body_bytes: u64 = RESPONSE_BODY_BYTES;
         /// Requests of one store (one chat) that are under way at the same time, their bodies included.

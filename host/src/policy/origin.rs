@@ -2,16 +2,14 @@
 //!
 //! An origin is scheme, host and port (RFC 6454 §4). It is parsed once from the configured base URL by the WHATWG URL
 //! rules, so that `http://0x7f.1:8000/v1` and `http://127.0.0.1:8000/v1` are the same origin and a guest cannot name one
-//! while meaning the other. The path of the base URL is not part of the grant: vLLM keeps `/health` and `/tokenize`
-//! beside `/v1`.
+//! while meaning the other. How much of the origin is granted is said by its [`BasePath`](super::BasePath).
 
+use super::path::unambiguous;
+use super::quote::quote;
 use http::Uri;
 use std::fmt;
 use std::net::IpAddr;
 use url::{Host, Url};
-
-/// The longest name that DNS knows (RFC 1035 §2.3.4).
-const QUOTED_LEN: usize = 255;
 
 /// Scheme, host and port of a configured server.
 ///
@@ -122,9 +120,27 @@ pub enum Denial {
     /// The path could mean another one to another reader.
     #[error("the request's path {0}")]
     Path(&'static str),
+    /// The path is outside of the part of the origin that is granted.
+    #[error("path `{asked}` is not below the granted `{granted}`")]
+    BasePath {
+        /// What the guest asked for.
+        asked: String,
+        /// What the grant has.
+        granted: String,
+    },
     /// The method is not one that a provider needs.
-    #[error("method {0} is not granted; a provider may use GET and POST")]
+    #[error("method {} is not granted; a provider may use GET and POST", quote(.0.as_str()))]
     Method(http::Method),
+}
+
+impl From<url::ParseError> for OriginError {
+    fn from(error: url::ParseError) -> Self {
+        match error {
+            url::ParseError::RelativeUrlWithoutBase => Self::NoScheme,
+            url::ParseError::EmptyHost => Self::NoHost,
+            other => Self::Syntax(other),
+        }
+    }
 }
 
 impl Origin {
@@ -134,12 +150,7 @@ impl Origin {
     ///
     /// See [`OriginError`]. The error never quotes the URL, which may hold a password.
     pub fn parse(base_url: &str) -> Result<Self, OriginError> {
-        let url = Url::parse(base_url.trim()).map_err(|error| match error {
-            url::ParseError::RelativeUrlWithoutBase => OriginError::NoScheme,
-            url::ParseError::EmptyHost => OriginError::NoHost,
-            other => OriginError::Syntax(other),
-        })?;
-        Self::from_url(&url)
+        Self::from_url(&Url::parse(base_url.trim())?)
     }
 
     /// Takes the origin of a URL that is parsed already.
@@ -233,7 +244,7 @@ impl Origin {
             Some(scheme) if scheme.eq_ignore_ascii_case(self.scheme.as_str()) => {}
             other => {
                 return Err(Denial::Scheme {
-                    asked: quoted(other.unwrap_or("none")),
+                    asked: quote(other.unwrap_or("none")),
                     granted: self.scheme.as_str(),
                 });
             }
@@ -245,7 +256,7 @@ impl Origin {
         let host = authority.host();
         if !self.host_is(host) {
             return Err(Denial::Host {
-                asked: quoted(host),
+                asked: quote(host),
                 granted: self.host_text.clone(),
             });
         }
@@ -260,7 +271,7 @@ impl Origin {
                 granted: self.port,
             });
         }
-        judge_path(target.path()).map_err(Denial::Path)
+        unambiguous(target.path()).map_err(Denial::Path)
     }
 
     fn host_is(&self, asked: &str) -> bool {
@@ -272,53 +283,6 @@ impl Origin {
 
 fn is_of_a_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
-}
-
-/// What a message shows of a text that the guest chose, which may be 64 KiB long.
-fn quoted(text: &str) -> String {
-    text.chars().take(QUOTED_LEN).collect()
-}
-
-/// Says what is ambiguous about a path, if anything is.
-fn judge_path(path: &str) -> Result<(), &'static str> {
-    if !path.starts_with('/') {
-        return Err("does not begin with a slash");
-    }
-    for segment in path.split('/') {
-        if segment.len() <= 6 && is_dot_segment(segment) {
-            return Err("contains a dot segment");
-        }
-    }
-    let bytes = path.as_bytes();
-    for (at, byte) in bytes.iter().enumerate() {
-        match byte {
-            b'\\' => return Err("contains a backslash"),
-            b'%' => match bytes.get(at + 1..at + 3) {
-                Some([b'2', b'f' | b'F']) => return Err("contains an encoded slash"),
-                Some([b'5', b'c' | b'C']) => return Err("contains an encoded backslash"),
-                Some([b'0', b'0']) => return Err("contains an encoded NUL"),
-                Some([a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => {}
-                _ => return Err("contains a malformed percent-encoding"),
-            },
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Whether a path segment is `.` or `..`, with either dot encoded or not.
-fn is_dot_segment(segment: &str) -> bool {
-    let mut rest = segment;
-    let mut dots = 0;
-    while !rest.is_empty() {
-        rest = match rest.as_bytes() {
-            [b'.', ..] => &rest[1..],
-            [b'%', b'2', b'e' | b'E', ..] => &rest[3..],
-            _ => return false,
-        };
-        dots += 1;
-    }
-    dots == 1 || dots == 2
 }
 
 impl fmt::Display for Origin {

@@ -24,6 +24,10 @@ const PLACEHOLDER_LEN: usize = PREFIX.len() + 2 * RANDOM_BYTES;
 /// Secrets shorter than this are not redacted: `a` as a key would turn every message into stars, and guards nothing.
 const MIN_REDACTED_LEN: usize = 4;
 
+/// Of a secret of twice this length or more, its first half is redacted too: a text that quotes a server may have been cut
+/// in the middle of the key that the server said back.
+const MIN_REDACTED_PART: usize = 8;
+
 /// What a redacted secret is replaced by.
 const REDACTED: &str = "***";
 
@@ -208,13 +212,41 @@ impl Secrets {
             .collect();
         // A secret may be the beginning of another; the longer one goes first or its tail would stay.
         words.sort_unstable_by_key(|word| std::cmp::Reverse(word.len()));
-        for word in words {
+        for word in &words {
             if text.contains(word) {
                 text = Cow::Owned(text.replace(word, REDACTED));
             }
         }
+        for word in &words {
+            if let Cow::Owned(cut) = without_parts(&text, word) {
+                text = Cow::Owned(cut);
+            }
+        }
         text
     }
+}
+
+/// `text` without what begins as `word` does, for the half of its length or more.
+fn without_parts<'a>(text: &'a str, word: &str) -> Cow<'a, str> {
+    let half = word.char_indices().map(|(at, _)| at);
+    let half = half.filter(|at| *at >= word.len().div_ceil(2).max(MIN_REDACTED_PART));
+    let Some(part) = half.min().and_then(|at| word.get(..at)) else {
+        return Cow::Borrowed(text);
+    };
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(part) {
+        out.push_str(before);
+        out.push_str(REDACTED);
+        let more = behind.chars().zip(word[part.len()..].chars());
+        let more = more.take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8());
+        rest = &behind[more.sum()..];
+    }
+    if rest.len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
 }
 
 impl fmt::Debug for Secrets {
@@ -310,6 +342,25 @@ mod tests {
             assert_eq!(secrets.redact(text), expected);
         }
         assert!(matches!(secrets.redact("nothing here"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_secret_that_was_cut_in_a_quotation_is_taken_out_as_well() {
+        let mut secrets = Secrets::new();
+        minted(&mut secrets, "sk-0123456789abcdef");
+        minted(&mut secrets, "ключключключ");
+        minted(&mut secrets, "short-one");
+        let cases = [
+            ("you sent sk-0123456789abc… no", "you sent ***… no"),
+            ("you sent sk-0123456x", "you sent ***x"),
+            ("you sent sk-01234 only", "you sent sk-01234 only"),
+            ("ключключклю", "***"),
+            ("sk-0123456789abcdef sk-0123456789abcdef0", "*** ***0"),
+            ("short-on, sk-", "***, sk-"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(secrets.redact(text), expected);
+        }
     }
 
     #[test]

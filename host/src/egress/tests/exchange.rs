@@ -1,7 +1,7 @@
 //! What goes out, what is refused, and what comes back as it is.
 
 use super::*;
-use crate::policy::{Denial, Secret, Secrets};
+use crate::policy::{BasePath, Denial, Secret, Secrets};
 
 #[tokio::test]
 async fn the_server_sees_the_guests_headers_and_nothing_of_ours_but_framing() {
@@ -112,6 +112,30 @@ async fn a_request_outside_the_grant_is_denied_and_nothing_is_sent() {
         let failure = hooks.last_failure().unwrap();
         assert!(failure.is_policy() && !failure.request_sent(), "{failure}");
     }
+    let team = grant(granted).with_base_path(BasePath::of_base_url("http://h/team-a/v1").unwrap());
+    let mut team = Egress::new(team).unwrap().hooks();
+    for path in [
+        "/",
+        "/team-b/v1/models",
+        "/team-a/../team-b",
+        "/team-a/%2e%2e/team-b",
+        "/team-a/..;/team-b",
+        "/team-a%2f..%2fteam-b",
+        "/team-a/%5c..%5cteam-b",
+        "//team-a/v1",
+        "/%74eam-a/v1",
+        "/team-ab/v1",
+        "/v1?x=/team-a/",
+    ] {
+        let told = fetch(&mut team, get(&format!("http://{granted}{path}"))).await;
+        assert_eq!(told.unwrap_err(), "HttpRequestDenied", "{path}");
+        assert!(team.last_failure().unwrap().is_policy(), "{path}");
+    }
+    let denied = team.last_failure().unwrap().to_string();
+    assert!(
+        denied.contains("not below the granted `/team-a/`"),
+        "{denied}"
+    );
     for method in ["PUT", "DELETE", "CONNECT", "HEAD", "TRACE", "BREW"] {
         let mut request = get(&url(granted));
         *request.method_mut() = method.parse().unwrap();
@@ -127,6 +151,10 @@ async fn a_request_outside_the_grant_is_denied_and_nothing_is_sent() {
     }
     assert!(requests.lock().unwrap().is_empty());
     assert!(others.lock().unwrap().is_empty());
+    for path in ["/team-a/v1/models", "/team-a/version", "/team-a"] {
+        let answer = fetch(&mut team, get(&format!("http://{granted}{path}"))).await;
+        assert_eq!(answer.as_deref(), Ok("ok"), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -227,17 +255,16 @@ async fn a_name_is_resolved_and_dialled() {
     assert_eq!(fetch(&mut hooks, get(&url)).await.unwrap(), "ok");
 }
 
-#[test]
-fn every_failure_has_an_error_code_in_a_body_too() {
-    use super::super::{error_code, link_http_error_code};
+/// Each failure once, with `words` wherever a text from outside stands.
+fn every_failure(words: &str) -> Vec<TransportError> {
     let after = Duration::from_secs(1);
-    let text = || "words".to_owned();
-    let host = text;
+    let text = || words.to_owned();
+    let host = || "gpu.example".to_owned();
     let address = ([127, 0, 0, 1], 80).into();
     let prohibited = crate::policy::Reach::Public
         .judge([10, 0, 0, 1].into())
         .unwrap_err();
-    let failures = [
+    vec![
         TransportError::Denied(Denial::Authority),
         TransportError::TooManyRequests { limit: 1 },
         TransportError::RequestBodyTooLarge { limit: 1 },
@@ -284,11 +311,34 @@ fn every_failure_has_an_error_code_in_a_body_too() {
         TransportError::Closed(text()),
         TransportError::Incomplete(text()),
         TransportError::Protocol(text()),
-        TransportError::HeadersTooLarge { limit: 1 },
+        TransportError::HeadersTooLarge {
+            limit: 1,
+            fields: 1,
+        },
         TransportError::ResponseBodyTooLarge { limit: 1 },
         TransportError::ContentCoding(text()),
-    ];
-    for failure in failures {
+    ]
+}
+
+#[test]
+fn no_failure_floods_its_reader_or_speaks_to_a_terminal() {
+    let words = "\x1b]0;title\x07\u{9b}2J\r\n\u{202e}".repeat(10_000);
+    for failure in every_failure(&words) {
+        let detail = failure.detail().unwrap_or_default();
+        for shown in [failure.to_string(), detail, format!("{:?}", failure.code())] {
+            // Configuration is the host's own words.
+            let own = matches!(failure, TransportError::Configuration(_));
+            assert!(own || shown.len() < 2048, "{} bytes", shown.len());
+            let odd = |one: char| one.is_control() || one == '\u{202e}';
+            assert!(own || !shown.contains(odd), "{shown:?}");
+        }
+    }
+}
+
+#[test]
+fn every_failure_has_an_error_code_in_a_body_too() {
+    use super::super::{error_code, link_http_error_code};
+    for failure in every_failure("words") {
         let code = failure.code();
         // The two enums have the same names, so that a wrong pair shows.
         let told = format!("{:?}", error_code(&code).unwrap());
