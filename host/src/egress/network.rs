@@ -13,6 +13,7 @@
 //! died between reading and answering generates twice; vLLM aborts the first when its connection goes.
 
 use super::dial::{Dialer, Stream};
+use super::metered::{Metered, Useless};
 use super::pool::Pool;
 use super::resolver::{Resolver, SystemResolver};
 use super::transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
@@ -35,7 +36,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-pub(super) type Sender = SendRequest<Full<Bytes>>;
+/// A connection, as far as a request is given to it.
+pub(super) struct Sender {
+    pub(super) http: SendRequest<Full<Bytes>>,
+    useless: Useless,
+}
 
 /// hyper's least buffer; a smaller one is refused by panic.
 const MIN_BUFFER_BYTES: usize = 8192;
@@ -43,11 +48,15 @@ const MIN_BUFFER_BYTES: usize = 8192;
 /// The most that is read from a connection before the guest has taken it.
 const READ_BUFFER_BYTES: usize = 64 << 10;
 
+/// How many full buffers may be read for nothing. hyper reads one ahead of the guest, and hands one over.
+const USELESS_BUFFERS: usize = 4;
+
 /// The network, as far as one grant lets it be seen.
 pub struct NetworkTransport {
     dialer: Dialer,
     pool: Arc<Pool>,
     http: Builder,
+    useless_limit: usize,
     host: HeaderValue,
     host_text: String,
     header_limit: usize,
@@ -79,15 +88,14 @@ impl NetworkTransport {
             TransportError::Configuration(format!("{authority:?} cannot stand in a Host field"))
         })?;
         let limits = &grant.limits;
+        // Room for a header section of the limit, so that the limit is what refuses it.
+        let buffer = READ_BUFFER_BYTES
+            .max(limits.response_header_bytes.saturating_add(1))
+            .max(MIN_BUFFER_BYTES);
         let mut http = Builder::new();
         http.max_header_size(limits.response_header_bytes)
             .max_headers(limits.response_header_fields)
-            // Room for a header section of the limit, so that the limit is what refuses it.
-            .max_buf_size(
-                READ_BUFFER_BYTES
-                    .max(limits.response_header_bytes.saturating_add(1))
-                    .max(MIN_BUFFER_BYTES),
-            );
+            .max_buf_size(buffer);
         Ok(Self {
             dialer: Dialer::new(grant, resolver)?,
             pool: Arc::new(Pool::new(
@@ -95,6 +103,7 @@ impl NetworkTransport {
                 limits.pool_idle_timeout,
             )),
             http,
+            useless_limit: buffer.saturating_mul(USELESS_BUFFERS),
             host,
             host_text: grant.origin.host_text().to_owned(),
             header_limit: limits.response_header_bytes,
@@ -155,9 +164,11 @@ impl NetworkTransport {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (sender, connection) = self.http.handshake(TokioIo::new(io)).await?;
+        let useless = Useless::default();
+        let io = Metered::new(io, useless.clone(), self.useless_limit);
+        let (http, connection) = self.http.handshake(TokioIo::new(io)).await?;
         tokio::spawn(drive(connection));
-        Ok(sender)
+        Ok(Sender { http, useless })
     }
 
     async fn send_on(
@@ -167,9 +178,11 @@ impl NetworkTransport {
         timing: &Timing,
     ) -> Result<http::Response<ResponseBody>, TransportError> {
         let flood = self.bound_interim(&mut request);
+        let useless = sender.useless.clone();
+        useless.forget();
         let sent = Instant::now();
         let answer = tokio::select! {
-            answer = timeout_at(timing.answered_by(sent), sender.send_request(request)) => answer,
+            answer = timeout_at(timing.answered_by(sent), sender.http.send_request(request)) => answer,
             () = flood.notified() => {
                 let limit = self.interim_limit;
                 let why = format!("more than {limit} interim answers (1xx) before the answer itself");
@@ -185,6 +198,7 @@ impl NetworkTransport {
             Ok(Err(error)) => return Err(self.head_failure(&error)),
             Ok(Ok(response)) => response,
         };
+        useless.forget();
         response.extensions_mut().insert(SentAt(sent));
         let lease = Lease {
             sender: may_be_reused(response.status(), response.headers()).then_some(sender),
@@ -193,6 +207,7 @@ impl NetworkTransport {
         Ok(response.map(|incoming| {
             ResponseBody::network(NetworkBody {
                 incoming,
+                useless,
                 _lease: lease,
             })
         }))
@@ -222,7 +237,10 @@ impl NetworkTransport {
             if tls::rustls_cause(io).is_some() {
                 return tls::failure(&self.host_text, io);
             }
-            return TransportError::Closed(io.to_string());
+            return match io.kind() {
+                io::ErrorKind::InvalidData => TransportError::Protocol(io.to_string()),
+                _ => TransportError::Closed(io.to_string()),
+            };
         }
         if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
             return TransportError::Closed(error.to_string());
@@ -262,6 +280,7 @@ where
 pub(super) struct NetworkBody {
     // First, so that hyper sees the body dropped before the connection goes back to the pool.
     incoming: Incoming,
+    useless: Useless,
     _lease: Lease,
 }
 
@@ -273,9 +292,11 @@ impl Body for NetworkBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
-        Pin::new(&mut self.incoming)
-            .poll_frame(cx)
-            .map_err(|error| body_failure(&error))
+        let frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(_))) = &frame {
+            self.useless.forget();
+        }
+        frame.map_err(|error| body_failure(&error))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -38,10 +38,10 @@ impl Pool {
     pub(super) async fn take(&self) -> Option<Sender> {
         loop {
             let mut sender = self.pop()?;
-            if sender.is_ready() {
+            if sender.http.is_ready() {
                 return Some(sender);
             }
-            if let Ok(Ok(())) = timeout(SETTLE_TIMEOUT, sender.ready()).await {
+            if let Ok(Ok(())) = timeout(SETTLE_TIMEOUT, sender.http.ready()).await {
                 return Some(sender);
             }
         }
@@ -56,7 +56,7 @@ impl Pool {
                 idle.clear();
                 return None;
             }
-            if !sender.is_closed() {
+            if !sender.http.is_closed() {
                 return Some(sender);
             }
         }
@@ -64,7 +64,7 @@ impl Pool {
     }
 
     pub(super) fn put(&self, sender: Sender) {
-        if sender.is_closed() {
+        if sender.http.is_closed() {
             return;
         }
         let now = Instant::now();
@@ -72,7 +72,7 @@ impl Pool {
         if idle.len() >= self.max_idle {
             // Make room at the old end; without reuse there is none to make.
             idle.retain(|idle| {
-                !idle.sender.is_closed() && now.duration_since(idle.since) < self.idle_timeout
+                !idle.sender.http.is_closed() && now.duration_since(idle.since) < self.idle_timeout
             });
             if idle.len() >= self.max_idle {
                 return;

@@ -156,6 +156,37 @@ async fn before_an_answer_there_may_be_as_many_interim_ones_as_the_limit_and_not
     }
 }
 
+#[tokio::test]
+async fn framing_without_content_is_bounded_though_it_never_ends() {
+    // A chunk's size may have leading zeros and spaces behind it, in any number.
+    for endless in ["0", " ", "2\r\nok\r\n0"] {
+        let endless = endless.to_owned();
+        let address = server(move |mut stream, _| {
+            let (head, rest) = match endless.as_str() {
+                " " => (format!("{STREAM_HEAD}2"), " ".repeat(1 << 10)),
+                "0" => (STREAM_HEAD.to_owned(), "0".repeat(1 << 10)),
+                _ => (format!("{STREAM_HEAD}{endless}"), "0".repeat(1 << 10)),
+            };
+            async move {
+                read_request(&mut stream).await;
+                let mut next = head;
+                while stream.write_all(next.as_bytes()).await.is_ok() {
+                    next.clone_from(&rest);
+                }
+            }
+        })
+        .await;
+        let mut hooks = egress(address).hooks();
+        let told = fetch(&mut hooks, get(&url(address))).await;
+        assert_eq!(told, Err("HttpProtocolError".to_owned()));
+        let failure = hooks.last_failure().unwrap().to_string();
+        assert!(
+            failure.contains("of framing without any content"),
+            "{failure}"
+        );
+    }
+}
+
 /// A body that always has another byte, and takes a millisecond for it.
 struct NeverSilent(usize);
 
