@@ -136,7 +136,7 @@ pub fn from_answer(
             let rest = [
                 " of the rows that ",
                 &context.url,
-                " listed have no id and were skipped",
+                " listed have no usable id and were skipped",
             ];
             message.push_str(&text::concat(&rest));
             message

@@ -5,7 +5,7 @@
 //! JSON answer, an error's body, or something that is no answer. Events do not
 //! depend on where the bytes were cut. Nothing grows without a limit: a line
 //! and an event ([`sse::MAX_EVENT_BYTES`]), a whole answer
-//! ([`MAX_WHOLE_BYTES`]), an error's body ([`MAX_ERROR_BYTES`]), tool calls
+//! ([`MAX_WHOLE_BYTES`]), what brings no event ([`MAX_BARREN_BYTES`]), an error's body ([`MAX_ERROR_BYTES`]), tool calls
 //! ([`calls::MAX_CALLS`], [`calls::MAX_CALL_BYTES`]). Text and thinking are not
 //! held at all.
 
@@ -40,6 +40,11 @@ pub const MAX_WHOLE_BYTES: usize = 16 << 20;
 /// looked at; the rest is passed over.
 pub const MAX_ERROR_BYTES: usize = 64 << 10;
 
+/// Most bytes of a stream that bring no event: comments, fields that mean
+/// nothing, pieces with nothing in them. A call that a server's parser holds back
+/// for 100,000 tokens is less.
+pub const MAX_BARREN_BYTES: usize = 32 << 20;
+
 /// What the decoder must know beside the bytes.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -60,6 +65,8 @@ pub struct Decoder {
     status: u16,
     headers: Vec<(String, Vec<u8>)>,
     body: Body,
+    /// Bytes since the last event.
+    barren: usize,
 }
 
 /// What the body is, and what of it is held.
@@ -86,6 +93,7 @@ impl Decoder {
             status: 0,
             headers: Vec::new(),
             body: Body::Unknown(Sniffer::new(None)),
+            barren: 0,
         }
     }
 
@@ -113,7 +121,16 @@ impl Decoder {
     /// An error event of the server, or a broken protocol. Events before it are
     /// in `out`; the answer has ended.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Error> {
-        let outcome = self.take(bytes, out);
+        let before = out.len();
+        let mut outcome = self.take(bytes, out);
+        self.barren = match out.len() == before {
+            true => self.barren + bytes.len(),
+            false => 0,
+        };
+        if self.barren > MAX_BARREN_BYTES && matches!(self.body, Body::Stream(_)) {
+            let what = "the server sent more than 32 MiB without a piece of its answer";
+            outcome = outcome.and(Err(protocol(&self.context, self.status, what)));
+        }
         if outcome.is_err() {
             self.answer.break_off(out);
             self.body = Body::Over;
@@ -154,6 +171,12 @@ impl Decoder {
     /// The finish was given, or an error: there is no need to read on.
     pub fn is_done(&self) -> bool {
         matches!(self.body, Body::Over)
+    }
+
+    /// Of an error, or of what is no answer, all is here that is looked at: there
+    /// is no need to read on either, and [`Decoder::finish`] tells it.
+    pub fn has_enough(&self) -> bool {
+        matches!(&self.body, Body::Foreign(body) | Body::Refusal(body) if body.len() >= MAX_ERROR_BYTES)
     }
 
     fn take(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Error> {
@@ -266,6 +289,9 @@ impl Decoder {
         let mended;
         let chunk = match chunk::parse(&text) {
             Ok(chunk) => Some(chunk),
+            Err(error) if error.what() == chunk::CROWDED => {
+                return Err(crowded(&self.context, self.status));
+            }
             Err(_) => {
                 mended = chunk::mend_surrogates(&text);
                 mended.as_deref().and_then(|text| chunk::parse(text).ok())
@@ -301,6 +327,8 @@ impl Decoder {
         use TransportFailureKind as Failure;
         let kind = match failure.map(|failure| failure.kind) {
             Some(Failure::ReadTimeout | Failure::ConnectTimeout) => ErrorKind::Timeout,
+            // It would send the same again.
+            Some(Failure::Protocol) => ErrorKind::Protocol,
             _ => ErrorKind::Interrupted,
         };
         let what = match (&kind, failure, given) {
@@ -316,10 +344,11 @@ impl Decoder {
             (_, None, false) => "the server ended its answer without sending any of it",
         };
         let words = failure.map(|failure| quote::quote(&failure.message, quote::MAX_WORDS));
-        let denied = failure.is_some_and(|failure| failure.kind == Failure::Denied);
+        let settled = failure
+            .is_some_and(|failure| matches!(failure.kind, Failure::Denied | Failure::Protocol));
         Error {
             status: (self.status != 0).then_some(self.status),
-            retryable: !given && !denied,
+            retryable: !given && !settled,
             request_sent: true,
             ..Error::new(
                 kind,
@@ -360,6 +389,7 @@ fn event(
     let mended;
     let chunk = match chunk::parse(&text) {
         Ok(chunk) => chunk,
+        Err(error) if error.what() == chunk::CROWDED => return Err(crowded(context, status)),
         Err(_) => {
             mended = chunk::mend_surrogates(&text);
             match mended.as_deref().map(chunk::parse) {
@@ -394,6 +424,10 @@ fn not_json(context: &Context, status: u16, bytes: &[u8]) -> Error {
         "the server sent a piece that is not a JSON object: ",
         bytes,
     )
+}
+
+fn crowded(context: &Context, status: u16) -> Error {
+    too_much(context, status, calls::TooMuch(chunk::CROWDED))
 }
 
 fn too_much(context: &Context, status: u16, limit: calls::TooMuch) -> Error {

@@ -58,6 +58,11 @@ impl fmt::Display for Malformed {
 }
 
 impl Malformed {
+    /// What is wrong, without the place.
+    pub(crate) fn what(&self) -> &'static str {
+        self.what
+    }
+
     /// `a colon was expected at line 2 column 5`.
     pub(crate) fn text(&self) -> String {
         let mut text = text::concat(&[self.what, " at line "]);

@@ -16,6 +16,7 @@ mod faults;
 mod fuzz;
 mod hostile;
 mod hostile_files;
+mod hostile_servers;
 mod limits;
 mod openclaw;
 mod replay;

@@ -13,6 +13,12 @@ use crate::families::traits;
 use crate::raw_json::{Fields, Raw};
 use crate::types::{Cost, Modality, Model, ModelSource};
 
+/// Most rows of a list: ten thousand are honest.
+const MAX_ROWS: usize = 16_384;
+
+/// Longest id in bytes. vLLM's may be the path of a folder.
+const MAX_ID: usize = 1024;
+
 /// Where servers write the size of the context: vLLM the first, others the
 /// rest (OpenClaw reads the same ones).
 const CONTEXT_FIELDS: [&str; 4] = [
@@ -22,8 +28,8 @@ const CONTEXT_FIELDS: [&str; 4] = [
     "context_size",
 ];
 
-/// The models of an answer, in its order, and how many rows have no id. The
-/// error says what the body is instead.
+/// The models of an answer, in its order, and how many rows have no id that can
+/// be used. The error says what the body is instead.
 pub(super) fn models(body: &str) -> Result<(Vec<Model>, usize), &'static str> {
     let text = body.strip_prefix("\u{feff}").unwrap_or(body);
     let value = Raw::parse(text).map_err(|_| "something that is not JSON")?;
@@ -32,6 +38,9 @@ pub(super) fn models(body: &str) -> Result<(Vec<Model>, usize), &'static str> {
         return Err("JSON that has no array `data`");
     };
     let listed = list.len();
+    if listed > MAX_ROWS {
+        return Err("a list of more than 16,384 models");
+    }
     let rows: Vec<Row<'_>> = list
         .into_iter()
         .filter_map(|row| {
@@ -126,11 +135,13 @@ impl ById {
     }
 }
 
-/// A string that is not blank, trimmed.
+/// A string that is not blank, trimmed; not one that is too long for an id or
+/// would not show as one.
 fn text_of(fields: &Fields<'_>, name: &str) -> Option<String> {
     let text = fields.get(name)?.as_string()?;
     let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    let fits = !text.is_empty() && text.len() <= MAX_ID && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
 }
 
 /// The first positive number, cut to whole tokens.

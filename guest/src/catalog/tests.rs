@@ -320,6 +320,29 @@ fn an_answer_beyond_the_limit_is_refused() {
 }
 
 #[test]
+fn a_list_without_end_is_refused_and_an_id_that_is_none_is_skipped() {
+    let list = |count: usize| {
+        let rows: Vec<String> = (0..count)
+            .map(|at| format!("{{\"id\":\"{at}\"}}"))
+            .collect();
+        format!("{{\"data\":[{}]}}", rows.join(","))
+    };
+    let most = answer(&with_key(), &list(16_384)).expect("within the limit");
+    assert_eq!(most.models.len(), 16_384);
+    let error = answer(&with_key(), &list(16_385)).expect_err("one too many");
+    assert!(
+        error.message.contains("more than 16,384 models"),
+        "{}",
+        error.message
+    );
+
+    let long = |length: usize| json!({ "id": "x".repeat(length) });
+    let catalog = rows(json!([long(1024), long(1025), { "id": "a\u{1b}[2J" }, { "id": "a\nb" }]));
+    assert_eq!(catalog.models.len(), 1);
+    assert_eq!(catalog.notes[0].code, "rows-skipped");
+}
+
+#[test]
 fn a_status_other_than_success_is_an_error_also_a_redirect() {
     for status in [301, 401, 403, 404, 500, 503] {
         let error = from_answer(&with_key(), status, &[], b"{\"data\":[]}").unwrap_err();

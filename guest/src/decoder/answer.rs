@@ -16,6 +16,10 @@ use crate::text;
 use crate::types::{Cost, Event, FinishReason, Note, UsageSource};
 use crate::usage::Counts;
 
+/// Longest id of an answer, and longest name of its model, in bytes. Ids of
+/// tool calls are made of the former; vLLM's have 41 bytes.
+const MAX_ID: usize = 256;
+
 /// Longest finish reason in the server's own word, in bytes.
 const MAX_REASON: usize = 64;
 
@@ -72,10 +76,12 @@ impl Answer {
     ) -> Result<(), TooMuch> {
         if !self.started {
             self.started = true;
-            self.id = chunk.id.0.unwrap_or_default().into_owned();
+            let short =
+                |text: chunk::Text<'_>| quote::cut(&text.0.unwrap_or_default(), MAX_ID).to_owned();
+            self.id = short(chunk.id);
             out.push(Event::Start {
                 id: self.id.clone(),
-                model: chunk.model.0.unwrap_or_default().into_owned(),
+                model: short(chunk.model),
             });
         }
         let mut counts = chunk.usage;

@@ -27,6 +27,10 @@ pub const MAX_CALLS: usize = 1024;
 /// million tokens holds about four megabytes.
 pub const MAX_CALL_BYTES: usize = 16 << 20;
 
+/// What a piece costs beside its bytes and one for each call that it is looked up
+/// among: pieces with nothing in them come to an end too.
+const PIECE_BYTES: usize = 16;
+
 /// A limit of this module was hit; the words name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooMuch(pub &'static str);
@@ -82,7 +86,9 @@ impl Calls {
         let added = [&id, &name, &arguments]
             .iter()
             .map(|text| text.as_ref().map_or(0, |text| text.len()))
-            .sum::<usize>();
+            .sum::<usize>()
+            + PIECE_BYTES
+            + self.calls.len();
         if self.bytes + added > MAX_CALL_BYTES {
             return Err(TooMuch("more than 16 MiB of tool calls in one answer"));
         }

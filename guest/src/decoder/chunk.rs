@@ -23,7 +23,16 @@ use crate::usage::Counts;
 
 mod lenient;
 
-use lenient::{List, Text, count, present, raw_text, string};
+pub(super) use lenient::Text;
+use lenient::{List, count, present, raw_text, string};
+
+/// Most choices of a chunk, and most tool calls of a choice. One was asked for, and
+/// vLLM's own parsers stop far below.
+const MAX_ITEMS: usize = 1024;
+
+/// Why a chunk is refused that has more: each would take a hundred times the
+/// memory of its two bytes.
+pub(super) const CROWDED: &str = "more than 1,024 choices or tool calls in one piece";
 
 /// The chunk.
 #[derive(Default)]
@@ -163,6 +172,9 @@ fn choice<'a>(json: &mut Reader<'a>, choices: &mut List<Choice<'a>>) -> Result<(
             _ => json.skip()?,
         }
     }
+    if choices.rest.len() >= MAX_ITEMS {
+        return Err(json.malformed(CROWDED));
+    }
     choices.push(choice);
     Ok(())
 }
@@ -214,6 +226,10 @@ fn call<'a>(json: &mut Reader<'a>, calls: &mut Vec<Call<'a>>) -> Result<(), Malf
             "function" => call.function = function(json)?.unwrap_or_default(),
             _ => json.skip()?,
         }
+    }
+    // One more, so that the answer's own limit is what refuses 1,025 real ones.
+    if calls.len() > MAX_ITEMS {
+        return Err(json.malformed(CROWDED));
     }
     calls.push(call);
     Ok(())

@@ -104,6 +104,10 @@ pub(super) fn resolve(settings: &Settings, id: &str) -> Result<Model, Error> {
     models::find(settings, list(settings), id)
 }
 
+/// How long the body of an error is waited for, in milliseconds: its status says
+/// most of it, and vLLM sends it in one piece.
+const ERROR_MS: u64 = 10_000;
+
 /// How long the end of a body is waited for after the answer's own end, in
 /// milliseconds: vLLM sends it in the same breath.
 const DRAIN_MS: u64 = 250;
@@ -172,9 +176,18 @@ impl ChatStream {
             let outcome = match exchange.step(self.ready.is_empty()) {
                 Ok(Step::Head { status, headers }) => {
                     self.decoder.head(status, &headers);
+                    if status >= 300 {
+                        exchange.hurry(ERROR_MS);
+                    }
                     Ok(())
                 }
-                Ok(Step::Bytes(bytes)) => self.decoder.feed(&bytes, &mut self.ready),
+                Ok(Step::Bytes(bytes)) => {
+                    let outcome = self.decoder.feed(&bytes, &mut self.ready);
+                    match self.decoder.has_enough() {
+                        true => self.decoder.finish(&mut self.ready),
+                        false => outcome,
+                    }
+                }
                 Ok(Step::Nothing) => break,
                 Ok(Step::End) => {
                     let outcome = self.decoder.finish(&mut self.ready);

@@ -138,10 +138,15 @@ impl Exchange {
         }
     }
 
+    /// Bounds the rest of the exchange.
+    pub(super) fn hurry(&mut self, ms: u64) {
+        self.deadline = Some(monotonic_clock::subscribe_duration(ms * 1_000_000));
+    }
+
     /// Reads on to the end of the body, at most for `ms` milliseconds and
     /// `limit` bytes, so that the connection can be used again.
     pub(super) fn drain(mut self, ms: u64, limit: usize) {
-        self.deadline = Some(monotonic_clock::subscribe_duration(ms * 1_000_000));
+        self.hurry(ms);
         let mut read = 0;
         while let Ok(Step::Bytes(bytes)) = self.step(true) {
             read += bytes.len();

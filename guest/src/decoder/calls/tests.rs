@@ -211,11 +211,20 @@ fn calls_and_their_bytes_have_limits() {
     );
 
     let mut calls = Calls::default();
-    let large = "1".repeat(MAX_CALL_BYTES / 4);
+    let large = "1".repeat(MAX_CALL_BYTES / 4 - PIECE_BYTES - 1);
     for _ in 0..4 {
         calls
             .piece(piece(0, &large), "", &mut out)
             .expect("within the limit");
     }
     assert!(calls.piece(piece(0, "1"), "", &mut out).is_err());
+
+    // Pieces with nothing in them are not without end either.
+    let mut calls = Calls::default();
+    let nothing = || chunk::Call {
+        index: Some(0),
+        ..chunk::Call::default()
+    };
+    let pieces = (0..MAX_CALL_BYTES).take_while(|_| calls.piece(nothing(), "", &mut out).is_ok());
+    assert_eq!(pieces.count(), (MAX_CALL_BYTES + 1) / (PIECE_BYTES + 1));
 }

@@ -81,8 +81,8 @@ fn a_cut_keeps_what_came_and_says_whether_to_try_again() {
         (
             ": ping\n\ndata: {\"id\"",
             Protocol,
-            ErrorKind::Interrupted,
-            true,
+            ErrorKind::Protocol,
+            false,
             vec![],
         ),
         (
@@ -247,4 +247,100 @@ fn an_exchange_without_a_head_has_no_status() {
         .feed(b"data: x\n\n", &mut out)
         .expect_err("no JSON");
     assert_eq!((error.kind, error.status), (ErrorKind::Protocol, Some(200)));
+}
+
+#[test]
+fn a_stream_that_brings_nothing_is_not_without_end() {
+    let comments = b": keep-alive\n\n".repeat(1 << 10);
+    let text = format!("data: {}\n\n", chunk(r#"{"content":"x"}"#, "null"));
+    let mut decoder = decoder(false);
+    decoder.head(200, &content_type("text/event-stream"));
+    let mut out = Vec::new();
+    // Each event is a new beginning.
+    for _ in 0..3 {
+        for _ in 0..MAX_BARREN_BYTES / comments.len() {
+            decoder.feed(&comments, &mut out).expect("not yet");
+        }
+        decoder.feed(text.as_bytes(), &mut out).expect("an event");
+    }
+    let mut fed = 0;
+    let error = loop {
+        match decoder.feed(&comments, &mut out) {
+            Ok(()) => fed += comments.len(),
+            Err(error) => break error,
+        }
+        assert!(fed <= MAX_BARREN_BYTES, "{fed} bytes for nothing");
+    };
+    assert_eq!(error.kind, ErrorKind::Protocol);
+    assert!(
+        error.message.contains("more than 32 MiB"),
+        "{}",
+        error.message
+    );
+    assert!(decoder.is_done());
+}
+
+#[test]
+fn an_error_that_is_longer_than_what_is_looked_at_need_not_be_read_to_its_end() {
+    for (status, content) in [(500, "text/plain"), (200, "text/html")] {
+        let mut decoder = decoder(false);
+        decoder.head(status, &content_type(content));
+        let mut out = Vec::new();
+        decoder
+            .feed(&[b'x'; MAX_ERROR_BYTES - 1], &mut out)
+            .expect("collected");
+        assert!(!decoder.has_enough());
+        decoder.feed(b"x", &mut out).expect("collected");
+        assert!(decoder.has_enough());
+        assert!(decoder.finish(&mut out).is_err());
+    }
+}
+
+#[test]
+fn a_piece_with_more_choices_or_calls_than_anybody_asked_for_is_refused_and_not_built() {
+    let nothing = |count: usize| vec!["{}"; count].join(",");
+    let choices = |count| format!("{{\"choices\":[{}]}}", nothing(count));
+    let calls = |count| chunk(&format!(r#"{{"tool_calls":[{}]}}"#, nothing(count)), "null");
+    for (piece, fits) in [
+        (choices(1025), true),
+        (choices(1026), false),
+        (calls(1025), true),
+        (calls(1026), false),
+    ] {
+        let (_, outcome) = stream(false, &[&piece, &chunk("{}", "\"stop\""), "[DONE]"]);
+        match outcome {
+            Ok(()) => assert!(fits),
+            Err(error) => {
+                assert!(!fits, "{}", error.message);
+                assert_eq!(error.kind, ErrorKind::Protocol);
+                let words = "more than 1,024 choices or tool calls in one piece";
+                assert!(error.message.contains(words), "{}", error.message);
+            }
+        }
+    }
+    let body = choices(5000);
+    let (_, outcome) = run(decoder(false), 200, "application/json", [body.as_bytes()]);
+    assert!(
+        outcome
+            .expect_err("too many")
+            .message
+            .contains("more than 1,024")
+    );
+}
+
+#[test]
+fn a_giant_id_is_cut_before_anything_is_made_of_it() {
+    let id = "é".repeat(100_000);
+    let piece = format!(
+        r#"{{"id":"{id}","model":"{id}","choices":[{{"index":0,"delta":{{"tool_calls":[{{"index":0,"function":{{"name":"f"}}}}]}}}}]}}"#
+    );
+    let (events, _) = stream(false, &[&piece]);
+    for event in &events {
+        match event {
+            Event::Start { id, model } => assert_eq!((id.len(), model.len()), (256, 256)),
+            Event::ToolCallStart { id, .. } => assert!(id.len() < 300),
+            _ => {}
+        }
+    }
+    assert_eq!(events.len(), 2);
 }
