@@ -4,7 +4,7 @@
 //! The danger is a text that two of them read as two places. Whatever the host lets through must be the granted host and port
 //! to each of them.
 
-use crate::policy::{AddressClass, Denial, Origin, Reach};
+use crate::policy::{AddressClass, BasePath, Denial, Origin, Reach};
 use http::Uri;
 use std::net::{IpAddr, Ipv6Addr};
 use url::{Host, Url};
@@ -165,8 +165,13 @@ pub(crate) fn base_url(data: &[u8]) {
         return;
     };
     assert_eq!(base.scheme().as_str(), origin.scheme().as_str());
+    let base_path = BasePath::of_base_url(&text).expect("it has an origin");
     for url in [base.join("models"), base.root().join("version")] {
         let uri: Uri = url.parse().expect("a URI");
+        assert!(
+            base_path.covers(uri.path()),
+            "{text:?}: the plugin's {uri} is not below {base_path}"
+        );
         match origin.matches(&uri) {
             Ok(()) | Err(Denial::Path(_)) => {}
             Err(denial) => panic!("{text:?}: the plugin's {uri} is refused: {denial}"),

@@ -5,9 +5,14 @@
 pub(crate) mod address;
 #[path = "../../host/src/policy/origin.rs"]
 mod origin;
+#[path = "../../host/src/policy/path.rs"]
+mod path;
+#[path = "../../host/src/policy/quote.rs"]
+mod quote;
 #[path = "../../host/src/policy/secret.rs"]
 mod secret;
 
 pub(crate) use address::{AddressClass, Reach};
-pub(crate) use origin::{Denial, Origin};
+pub(crate) use origin::{Denial, Origin, OriginError};
+pub(crate) use path::BasePath;
 pub(crate) use secret::{Placeholder, Secret, Secrets};

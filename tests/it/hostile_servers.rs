@@ -4,6 +4,8 @@
 //! its limit, or, where it is harmless, in the right events; never in a fault of the plugin. The next chat of the same
 //! provider must get its own answer, a redirect must lead nowhere, and no request may ask for a compressed answer or bring
 //! a cookie back. `docs/attacks.md` has a row for each, written from the run.
+//!
+//! `ONLY_ATTACK=chunk` runs those attacks whose name has that in it, and writes nothing.
 
 mod cuts;
 mod events;
@@ -15,9 +17,11 @@ mod paths;
 mod scripted;
 mod tls;
 
+use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use provider_host::egress::TransportError;
 use provider_host::mock::{Mock, Options};
 use provider_host::policy::{Grant, NetworkLimits, Origin, Secret, Secrets};
 use provider_host::types::{Event, Settings};
@@ -250,21 +254,42 @@ fn judge(attack: &Attack, outcome: &Outcome) -> Result<(), String> {
 fn in_words(outcome: &Outcome) -> String {
     let Some(error) = &outcome.error else {
         return match outcome.models {
-            Some(count) => format!("harmless: {count} models"),
+            Some(count) => format!("harmless: a list of {count}"),
             None => "harmless: the whole answer".to_owned(),
         };
     };
-    let message = error.message();
-    // Behind the URL, and without the advice.
-    let what = match message.split_once("/v1/") {
-        Some((_, rest)) => rest.split_once(": ").map_or(rest, |(_, what)| what),
-        None => message,
+    // What the host says where it was the host that ended it; else the plugin's words behind the URL, without the advice.
+    let by_the_host = error.source().and_then(|cause| cause.downcast_ref());
+    let what = match by_the_host.map(TransportError::to_string) {
+        Some(what) => what.replace(" (os error 104)", ""),
+        None => {
+            let message = error.message();
+            let behind = message
+                .split_once("/v1/")
+                .and_then(|(_, rest)| rest.split_once(": "));
+            let what = behind.map_or(message, |(_, what)| what);
+            let what = what.split(" (").next().unwrap_or(what);
+            what.split("; ").next().unwrap_or(what).to_owned()
+        }
     };
-    let what = what.split(" (").next().unwrap_or(what);
-    let what = what.split("; ").next().unwrap_or(what);
-    let short: String = what.chars().take(160).collect();
-    let more = if short.len() < what.len() { "…" } else { "" };
+    let short: String = without_port(&what).chars().take(120).collect();
+    let more = if short.chars().count() == 120 {
+        "…"
+    } else {
+        ""
+    };
     format!("{}: {}{more}", error.kind_name(), short.replace('|', "\\|"))
+}
+
+/// The ports of this run say nothing to anybody else.
+fn without_port(text: &str) -> String {
+    for host in ["127.0.0.1:", "localhost:"] {
+        if let Some((before, behind)) = text.split_once(host) {
+            let behind = behind.trim_start_matches(|one: char| one.is_ascii_digit());
+            return format!("{before}{host}PORT{behind}");
+        }
+    }
+    text.to_owned()
 }
 
 /// What the run of one attack found: its row, and what went wrong.
@@ -273,22 +298,37 @@ struct Finding {
     failures: Vec<String>,
 }
 
+/// The plugin gives a list of models five seconds. A machine that is too busy to take 16 MiB in that time tries again.
+const TRIES: usize = 4;
+
 async fn play(attack: Attack, healthy: Provider, expected: Arc<str>) -> Finding {
+    let may_be_late = attack.call == Call::Models && !matches!(attack.ends, Ends::In("timeout"));
+    for _ in 1..TRIES {
+        let (finding, late) = play_once(&attack, &healthy, &expected).await;
+        if !(late && may_be_late) {
+            return finding;
+        }
+    }
+    play_once(&attack, &healthy, &expected).await.0
+}
+
+/// Makes an attack once; whether it ended because time ran out.
+async fn play_once(attack: &Attack, healthy: &Provider, expected: &str) -> (Finding, bool) {
     let server = Server::start(attack.front.clone(), attack.reads, attack.steps.clone()).await;
-    let provider = provider_for(&attack, &server);
+    let provider = provider_for(attack, &server);
     let (who, what) = (model("mock-model"), ask("Say hello."));
     let started = tokio::time::Instant::now();
-    let (outcome, beside) = tokio::join!(make(&provider, attack.call), run(&healthy, &who, &what));
+    let (outcome, beside) = tokio::join!(make(&provider, attack.call), run(healthy, &who, &what));
     let took = started.elapsed();
     let mut failures = Vec::new();
     let mut fails = |why: String| failures.push(format!("{}: {why}", attack.name));
-    if let Err(why) = judge(&attack, &outcome) {
+    if let Err(why) = judge(attack, &outcome) {
         fails(why);
     }
     if took > BOUND {
         fails(format!("it took {took:?}"));
     }
-    if beside.1.is_some() || text(&beside.0) != *expected {
+    if beside.1.is_some() || text(&beside.0) != expected {
         fails(format!("the healthy chat noticed: {beside:?}"));
     }
     // What the attack leaves behind must not be the answer to anything else.
@@ -314,7 +354,10 @@ async fn play(attack: Attack, healthy: Provider, expected: Arc<str>) -> Finding 
         attack.what,
         in_words(&outcome)
     );
-    Finding { row, failures }
+    let late = outcome
+        .error
+        .is_some_and(|error| error.kind_name() == "timeout");
+    (Finding { row, failures }, late)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -334,8 +377,9 @@ async fn each_attack_of_a_server_ends_within_its_limits_and_no_healthy_chat_noti
     attacks.extend(json::attacks());
     attacks.extend(models::attacks());
     attacks.extend(tls::attacks());
-    if let Ok(only) = std::env::var("ONLY_ATTACK") {
-        attacks.retain(|attack| attack.name.contains(&only));
+    let only = std::env::var("ONLY_ATTACK").ok();
+    if let Some(only) = &only {
+        attacks.retain(|attack| attack.name.contains(only));
     }
 
     let room = Arc::new(Semaphore::new(AT_A_TIME));
@@ -356,6 +400,9 @@ async fn each_attack_of_a_server_ends_within_its_limits_and_no_healthy_chat_noti
     }
     let mut findings = std::mem::take(&mut *findings.lock().expect("no attack panicked"));
     findings.sort_by_key(|(place, _)| *place);
+    if only.is_none() {
+        findings.push((findings.len(), cuts::at_every_byte().await));
+    }
 
     let failures: Vec<&str> = findings
         .iter()
@@ -370,7 +417,7 @@ async fn each_attack_of_a_server_ends_within_its_limits_and_no_healthy_chat_noti
     let came = tokio::time::timeout(Duration::from_millis(50), elsewhere.accept()).await;
     assert!(came.is_err(), "a redirect was followed");
 
-    if std::env::var_os("ONLY_ATTACK").is_none() {
+    if only.is_none() {
         let mut page =
             String::from("| attack | what the server does | how it ends |\n|---|---|---|\n");
         for (_, finding) in &findings {

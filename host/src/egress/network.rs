@@ -182,12 +182,14 @@ impl NetworkTransport {
         useless.forget();
         let sent = Instant::now();
         let answer = tokio::select! {
-            answer = timeout_at(timing.answered_by(sent), sender.http.send_request(request)) => answer,
+            // First, so that a flood is called one whatever it ran into meanwhile.
+            biased;
             () = flood.notified() => {
                 let limit = self.interim_limit;
                 let why = format!("more than {limit} interim answers (1xx) before the answer itself");
                 return Err(TransportError::Protocol(why));
             }
+            answer = timeout_at(timing.answered_by(sent), sender.http.send_request(request)) => answer,
         };
         let mut response = match answer {
             Err(_) => {

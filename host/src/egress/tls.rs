@@ -154,15 +154,20 @@ pub(super) fn failure(host: &str, error: &io::Error) -> TransportError {
     }
 }
 
-/// Why a certificate is not accepted. rustls names the usual reasons by words of its own; those of a name or a date
-/// that does not fit are sentences already.
+/// Why a certificate is not accepted. rustls names the usual reasons by words of its own, and dates in seconds; what it
+/// says of a name that does not fit is a sentence already.
 fn untrusted(why: &CertificateError) -> String {
     match why {
-        CertificateError::UnknownIssuer => {
+        // The latter: one of the same name, and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "no authority that this machine trusts has signed it".to_owned()
         }
-        CertificateError::Expired => "it has expired".to_owned(),
-        CertificateError::NotValidYet => "it is not valid yet".to_owned(),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "it has expired".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet".to_owned()
+        }
         CertificateError::NotValidForName => "it is for another name".to_owned(),
         other => other.to_string(),
     }

@@ -86,11 +86,11 @@ fn is_version(segment: &str) -> bool {
     matches!(segment.as_bytes(), [b'v' | b'V', b'0'..=b'9', ..])
 }
 
-/// A path as it goes over the wire: what is not ASCII is percent-encoded.
+/// A path as it goes over the wire: what no URI holds is percent-encoded (RFC 3986 §2).
 fn ascii(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for one in path.chars() {
-        if one.is_ascii() {
+        if one.is_ascii() && !"\"<>^`{|}".contains(one) {
             out.push(one);
         } else {
             let mut utf8 = [0; 4];
@@ -177,6 +177,7 @@ mod tests {
             ("http://h/a/b/v1/v1", "/a/b/v1/"),
             ("http://h/vllm", "/vllm/"),
             ("http://h/büro/v1", "/b%C3%BCro/"),
+            ("http://h/{a|b}/v1", "/%7Ba%7Cb%7D/"),
         ];
         for (base_url, expected) in cases {
             let path = BasePath::of_base_url(base_url).unwrap();

@@ -1,5 +1,6 @@
 //! A connection that ends at each byte of a recorded answer, over a real socket, through the sandbox.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use provider_host::policy::NetworkLimits;
@@ -8,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use super::Finding;
 use crate::recorded;
 use crate::support::{ask, model, provider, run, text};
 
@@ -50,63 +52,59 @@ async fn cutting(answer: Arc<[u8]>) -> String {
     format!("http://{address}/v1")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_ends_at_any_byte_ends_in_a_finish_or_a_typed_error_and_never_in_wrong_text()
- {
+/// Ends the connection at each byte; the row of that, and where it went wrong.
+pub(super) async fn at_every_byte() -> Finding {
     let path = recorded::fixtures().join(CASE).join("response.raw");
     let answer: Arc<[u8]> = std::fs::read(path).expect("a recording").into();
-    let provider = provider(
-        &cutting(Arc::clone(&answer)).await,
-        "key",
-        NetworkLimits::new(),
-    );
+    let base_url = cutting(Arc::clone(&answer)).await;
+    let provider = provider(&base_url, "key", NetworkLimits::new());
     let request = ask("Say hello.");
-    let (whole, error) = run(
-        &provider,
-        &model(&format!("cut-at-{}", answer.len())),
-        &request,
-    )
-    .await;
-    assert!(
-        error.is_none() && matches!(whole.last(), Some(Event::Finish(_))),
-        "{error:?}"
-    );
+    let whole = model(&format!("cut-at-{}", answer.len()));
+    let (whole, error) = run(&provider, &whole, &request).await;
+    assert!(error.is_none() && finished(&whole), "{error:?}");
     let whole: Arc<str> = text(&whole).into();
     assert!(!whole.is_empty());
 
     let room = Arc::new(Semaphore::new(AT_A_TIME));
     let mut running = Vec::new();
     for cut in 0..answer.len() {
-        let turn = Arc::clone(&room)
-            .acquire_owned()
-            .await
-            .expect("it is never closed");
+        let turn = Arc::clone(&room).acquire_owned().await;
+        let turn = turn.expect("it is never closed");
         let (provider, request, whole) = (provider.clone(), request.clone(), Arc::clone(&whole));
         running.push(tokio::spawn(async move {
             let _turn = turn;
-            let (events, error) = run(&provider, &model(&format!("cut-at-{cut}")), &request).await;
+            let model = model(&format!("cut-at-{cut}"));
+            let (events, error) = run(&provider, &model, &request).await;
             let text = text(&events);
-            let finished = matches!(events.last(), Some(Event::Finish(_)));
             let fits = match &error {
-                None => finished && text == *whole,
+                None => finished(&events) && text == *whole,
                 Some(error) => {
-                    !finished
+                    !finished(&events)
                         && whole.starts_with(&text)
-                        && matches!(&*error.kind_name(), "interrupted" | "protocol")
+                        && !error.is_plugin_fault()
                         && error.request_sent()
                 }
             };
-            (!fits).then(|| format!("cut at {cut}: {events:?}, {error:?}"))
+            let end = error.as_ref().map(|error| error.kind_name().into_owned());
+            let failure = (!fits).then(|| format!("cut at {cut}: {events:?}, {error:?}"));
+            (end.unwrap_or_else(|| "finish".to_owned()), failure)
         }));
     }
-    let mut failures = Vec::new();
+    let (mut ends, mut failures) = (BTreeMap::<String, usize>::new(), Vec::new());
     for one in running {
-        failures.extend(one.await.expect("a chat that ends"));
+        let (end, failure) = one.await.expect("a chat that ends");
+        *ends.entry(end).or_default() += 1;
+        failures.extend(failure);
     }
-    assert!(
-        failures.is_empty(),
-        "{}\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
+    let ends: Vec<String> = ends
+        .iter()
+        .map(|(end, times)| format!("{end} {times} times"))
+        .collect();
+    let what = "ends the connection at each byte of a recorded answer; no text is ever wrong";
+    let row = format!("| `cut-at-every-byte` | {what} | {} |", ends.join(", "));
+    Finding { row, failures }
+}
+
+fn finished(events: &[Event]) -> bool {
+    matches!(events.last(), Some(Event::Finish(_)))
 }

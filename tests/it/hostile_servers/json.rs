@@ -178,7 +178,7 @@ pub(super) fn attacks() -> Vec<Attack> {
         .any_text(),
         attack(
             "calls-in-one-piece",
-            "two million tool calls with nothing in them in one piece of 8 MB",
+            "2.7 million tool calls with nothing in them in one piece",
             vec![behind(&delta(&format!(
                 "{{\"tool_calls\":[{}{{}}]}}",
                 "{},".repeat(2_700_000)
@@ -208,13 +208,13 @@ pub(super) fn attacks() -> Vec<Attack> {
         .any_text(),
         attack(
             "choices-in-one-piece",
-            "two million choices with nothing in them in one piece of 8 MB",
+            "2.7 million choices with nothing in them in one piece",
             vec![behind(&format!("{{\"choices\":[{}{{}}]}}", "{},".repeat(2_700_000)))],
             Ends::In("protocol"),
         ),
         attack(
             "choices-in-a-whole-answer",
-            "five million choices in a whole answer of 16 MB",
+            "5.5 million choices in a whole answer",
             vec![send(with_length(
                 "application/json",
                 &format!("{{\"choices\":[{}{{}}]}}", "{},".repeat(5_500_000)),
@@ -241,7 +241,7 @@ pub(super) fn attacks() -> Vec<Attack> {
         .any_text(),
         attack(
             "giant-names",
-            "arguments of 15 MB in one call, and names of 8 KB in a thousand",
+            "arguments of 7 MB in one call, and names of 8 KB in a thousand",
             vec![stream(format!(
                 "{}{}{finish}",
                 (0..2)
@@ -295,7 +295,7 @@ pub(super) fn attacks() -> Vec<Attack> {
         ),
         attack(
             "deep-json-in-an-error",
-            "30,000 brackets in brackets in an error",
+            "15,000 brackets in brackets in an error",
             vec![refusal(format!(
                 "{{\"error\":{{\"message\":{}{}}}}}",
                 "[".repeat(15_000),
@@ -320,44 +320,43 @@ pub(super) fn attacks() -> Vec<Attack> {
         ),
         attack(
             "slow-error",
-            "an error's body of a byte every 20 ms, without end",
+            "an error's body that goes on with a space every 20 ms, without end",
             vec![
                 send("HTTP/1.1 500 Internal Server Error\r\ncontent-type: text/plain\r\n\r\n"),
-                Step::Drip(b"no ".to_vec(), std::time::Duration::from_millis(20)),
+                send("no"),
+                Step::Drip(b" ".to_vec(), std::time::Duration::from_millis(20)),
             ],
             Ends::In("server"),
         )
         .total_short(),
     ];
-    for (name, body, kind) in [
+    for (name, what, body, kind) in [
         (
             "invalid-utf-8-in-an-error",
+            "bytes that are no UTF-8 in an error",
             &b"{\"error\":{\"message\":\"a\xff\xfe\"}}"[..],
             "invalid-request",
         ),
         (
             "nul-in-an-error",
+            "NUL in the text of an error",
             b"{\"error\":{\"message\":\"a\0b\"}}",
             "invalid-request",
         ),
         (
             "lone-surrogate-in-an-error",
+            "half a surrogate pair as the text of an error",
             b"{\"error\":{\"message\":\"\\ud800\"}}",
             "invalid-request",
         ),
         (
             "numbers-in-an-error",
+            "1e400 and 2^64 as text and code of an error",
             b"{\"error\":{\"message\":1e400,\"code\":18446744073709551616}}",
             "invalid-request",
         ),
     ] {
-        let what = name.replace('-', " ");
-        all.push(attack(
-            name,
-            what.leak(),
-            vec![refusal(body)],
-            Ends::In(kind),
-        ));
+        all.push(attack(name, what, vec![refusal(body)], Ends::In(kind)));
     }
     all
 }
