@@ -78,8 +78,8 @@ fn ids(body: &[u8]) -> Option<Vec<String>> {
     let mut ids: Vec<String> = Vec::new();
     for row in value.get("data")?.as_array()? {
         let id = row.get("id").and_then(Value::as_str).unwrap_or_default();
-        let usable = id.trim().len() <= 1024 && !id.trim().contains(char::is_control);
-        if !id.trim().is_empty() && usable && !ids.iter().any(|known| known == id.trim()) {
+        let usable = (1..=1024).contains(&id.trim().len());
+        if usable && !ids.iter().any(|known| known == id.trim()) {
             ids.push(id.trim().into());
         }
     }

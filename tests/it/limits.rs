@@ -53,7 +53,8 @@ fn limits() -> Vec<Limit> {
         limit!(sandbox.host_call_fuel, "data of one call"),
         limit!(sandbox.event_bytes, "events"),
         limit!(network.request_body_bytes, "the request is larger than"),
-        limit!(network.response_header_bytes, "response header"),
+        limit!(network.response_header_bytes, "header is too large"),
+        limit!(network.response_header_fields, "header is too large"),
         limit!(network.response_body_bytes, "larger than"),
         limit!(network.concurrent_requests, "requests under way"),
     ]

@@ -135,13 +135,11 @@ impl ById {
     }
 }
 
-/// A string that is not blank, trimmed; not one that is too long for an id or
-/// would not show as one.
+/// A string that is not blank, trimmed; not one that is too long for an id.
 fn text_of(fields: &Fields<'_>, name: &str) -> Option<String> {
     let text = fields.get(name)?.as_string()?;
     let text = text.trim();
-    let fits = !text.is_empty() && text.len() <= MAX_ID && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned())
+    (1..=MAX_ID).contains(&text.len()).then(|| text.to_owned())
 }
 
 /// The first positive number, cut to whole tokens.

@@ -280,6 +280,7 @@ impl NoAnswer {
             Self::NoHttp => TransportError::Protocol("invalid HTTP version parsed".to_owned()),
             Self::HugeHead => TransportError::HeadersTooLarge {
                 limit: crate::policy::limits::RESPONSE_HEADER_BYTES,
+                fields: crate::policy::limits::RESPONSE_HEADER_FIELDS,
             },
         }
     }

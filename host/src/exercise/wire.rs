@@ -16,10 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::exchange::Kind;
 use super::reply::{Answer, Ending, Latin1, Reply, Step};
 use crate::egress::{self, ResponseBody, Timing, Transport, TransportError};
-use crate::policy::limits::RESPONSE_HEADER_BYTES;
-
-/// Most header fields of an answer: hyper's own limit, which is the real network's here.
-const MAX_FIELDS: usize = 100;
+use crate::policy::limits::{RESPONSE_HEADER_BYTES, RESPONSE_HEADER_FIELDS};
 
 /// What comes back, by what was asked for. Each list is gone through in order; its last reply is given again and again, and
 /// where a list is empty the answer is 404 without a body.
@@ -219,9 +216,10 @@ fn split(answer: Answer) -> Result<(Head, (Vec<Step>, Ending)), TransportError> 
         .iter()
         .map(|(name, value)| name.len() + value.0.len() + 4)
         .sum();
-    if size > RESPONSE_HEADER_BYTES || answer.headers.len() > MAX_FIELDS {
+    if size > RESPONSE_HEADER_BYTES || answer.headers.len() > RESPONSE_HEADER_FIELDS {
         return Err(TransportError::HeadersTooLarge {
             limit: RESPONSE_HEADER_BYTES,
+            fields: RESPONSE_HEADER_FIELDS,
         });
     }
     let mut head = http::Response::new(());

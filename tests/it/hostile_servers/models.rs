@@ -57,9 +57,9 @@ pub(super) fn attacks() -> Vec<Attack> {
         ),
         attack(
             "model-ids-with-escapes",
-            "ids of escape sequences, which are skipped",
+            "ids of escape sequences, which every message quotes",
             rows("{\"id\":\"\\u001b[2J\"},{\"id\":\"a\\u0000b\"},{\"id\":\"a\\nb\"},"),
-            Ends::Models(1),
+            Ends::Models(4),
         ),
         attack(
             "wide-model",
