@@ -21,10 +21,10 @@ use std::sync::Arc;
 pub use self::compile::{Compiler, CompilerProgram, serve as serve_compiler};
 pub use self::file::read;
 pub use self::inspect::{
-    Inspection, MANIFEST_SECTION, MAX_MANIFEST_SIZE, MAX_PLUGIN_SIZE, inspect,
+    Inspection, MANIFEST_SECTION, MAX_MANIFEST_SIZE, MAX_NAMES, MAX_PLUGIN_SIZE, inspect,
 };
 
-use self::inspect::listed;
+use self::inspect::{listed, shown, words};
 use crate::bindings::types;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -146,8 +146,13 @@ impl Plugin {
             }
         };
 
-        let linked = sandbox::link(engine.wasmtime(), &component, &inspection.exports)
-            .map_err(|error| invalid(format!("the plugin does not fit the contract: {error:#}")))?;
+        let linked =
+            sandbox::link(engine.wasmtime(), &component, &inspection.exports).map_err(|error| {
+                invalid(words(
+                    "the plugin does not fit the contract",
+                    format!("{error:#}"),
+                ))
+            })?;
         Ok(Self {
             inner: Arc::new(Inner {
                 engine: engine.clone(),
@@ -217,7 +222,10 @@ fn check_world(inspection: &Inspection) -> Result<()> {
         ));
     };
     let Some((world_name, version)) = world.split_once('@') else {
-        return invalid(format!("the component's world `{world}` has no version"));
+        return invalid(format!(
+            "the component's world {} has no version",
+            shown(world)
+        ));
     };
     if world_name == "llm:provider/codec" {
         return invalid(
@@ -228,8 +236,9 @@ fn check_world(inspection: &Inspection) -> Result<()> {
     }
     if !version.starts_with("0.1.") {
         return invalid(format!(
-            "the component speaks version {version} of the contract llm:provider; this host \
-             speaks {CONTRACT_VERSION} and reads any 0.1.x"
+            "the component speaks version {} of the contract llm:provider; this host speaks \
+             {CONTRACT_VERSION} and reads any 0.1.x",
+            shown(version)
         ));
     }
     Ok(())

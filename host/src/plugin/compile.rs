@@ -20,7 +20,7 @@ use std::path::PathBuf;
 pub use self::worker::serve;
 
 use super::code::Code;
-use super::inspect::Inspection;
+use super::inspect::{Inspection, words};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::CompileLimits;
@@ -129,6 +129,6 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Code> {
 fn refused(why: &str) -> Error {
     Error::new(
         ErrorKind::InvalidPlugin,
-        format!("the plugin does not compile: {why}"),
+        words("the plugin does not compile", why),
     )
 }

@@ -13,8 +13,15 @@ pub const MANIFEST_SECTION: &str = "llm-provider-manifest";
 /// Most bytes of a manifest: 256 KiB. That of `vllm-provider` has two.
 pub const MAX_MANIFEST_SIZE: usize = 256 << 10;
 
+/// Most imports, and most exports, of a plugin. One has about ten; each takes
+/// several times its bytes in the host's memory.
+pub const MAX_NAMES: usize = 1_000;
+
 /// Names of imports or exports that a message lists.
 const LISTED: usize = 20;
+
+/// Characters of an error's words that a message shows.
+const WORDS: usize = 2_000;
 
 /// Characters of a name that a message shows.
 const SHOWN: usize = 120;
@@ -96,7 +103,7 @@ pub(super) fn inspect_within(bytes: &[u8], nesting: u32) -> Result<Inspection> {
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
         let payload =
-            payload.map_err(|error| invalid(format!("the file is not well-formed: {error}")))?;
+            payload.map_err(|error| invalid(words("the file is not well-formed", error)))?;
         match payload {
             Payload::Version { encoding, .. } => {
                 if depth == 0 && encoding == Encoding::Module {
@@ -128,16 +135,14 @@ impl Inspection {
         match payload {
             Payload::ComponentImportSection(section) if own => {
                 for import in section {
-                    let import =
-                        import.map_err(|error| invalid(format!("a bad import: {error}")))?;
-                    self.imports.push(import.name.name.to_string());
+                    let import = import.map_err(|error| invalid(words("a bad import", error)))?;
+                    push(&mut self.imports, import.name.name, "imports")?;
                 }
             }
             Payload::ComponentExportSection(section) if own => {
                 for export in section {
-                    let export =
-                        export.map_err(|error| invalid(format!("a bad export: {error}")))?;
-                    self.exports.push(export.name.name.to_string());
+                    let export = export.map_err(|error| invalid(words("a bad export", error)))?;
+                    push(&mut self.exports, export.name.name, "exports")?;
                 }
             }
             Payload::CodeSectionEntry(body) => {
@@ -175,20 +180,39 @@ fn invalid(why: String) -> Error {
     Error::new(ErrorKind::InvalidPlugin, why)
 }
 
-/// Names in a message, each by itself, up to a number of them. They are the
-/// plugin's own words.
+fn push(names: &mut Vec<String>, name: &str, what: &str) -> Result<()> {
+    if names.len() == MAX_NAMES {
+        return Err(invalid(format!(
+            "the plugin has more than {MAX_NAMES} {what}"
+        )));
+    }
+    names.push(name.to_owned());
+    Ok(())
+}
+
+/// What went wrong, and the words for why, which may hold the plugin's own.
+pub(super) fn words(what: &str, why: impl std::fmt::Display) -> String {
+    let why = why.to_string();
+    match why.char_indices().nth(WORDS) {
+        Some((end, _)) => format!("{what}: {}…", &why[..end]),
+        None => format!("{what}: {why}"),
+    }
+}
+
+/// A name in a message. It is the plugin's own word.
+pub(super) fn shown(name: &str) -> String {
+    match name.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("`{}…`", name[..end].escape_debug()),
+        None => format!("`{}`", name.escape_debug()),
+    }
+}
+
+/// Names in a message, each by itself, up to a number of them.
 pub(super) fn listed(names: &[String]) -> String {
     if names.is_empty() {
         return "nothing".into();
     }
-    let mut list: Vec<String> = names
-        .iter()
-        .take(LISTED)
-        .map(|name| match name.char_indices().nth(SHOWN) {
-            Some((end, _)) => format!("`{}…`", name[..end].escape_debug()),
-            None => format!("`{}`", name.escape_debug()),
-        })
-        .collect();
+    let mut list: Vec<String> = names.iter().take(LISTED).map(|name| shown(name)).collect();
     if let Some(more @ 1..) = names.len().checked_sub(LISTED) {
         list.push(format!("and {more} more"));
     }

@@ -245,8 +245,9 @@ pub const COMPILE_CPU_TIME: Duration = Duration::from_secs(60);
 /// The plugin of this project takes 32 MiB. A file of 275 KB that is made for it takes 2 GiB.
 pub const COMPILE_MEMORY_BYTES: u64 = 1 << 30;
 
-/// Machine code has three to five times the size of its component. It is held in memory as long as the plugin is.
-pub const COMPILE_OUTPUT_BYTES: u64 = 256 << 20;
+/// Machine code has three to five times the size of its component: this is for one of 25 MB. It is held in the host's memory
+/// as long as the plugin is, and twice while it is loaded.
+pub const COMPILE_OUTPUT_BYTES: u64 = 128 << 20;
 
 /// Each thread that compiles has a function and its memory of its own; more of them would make the memory that is needed
 /// depend on the machine.

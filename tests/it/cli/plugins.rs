@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::process::{Home, Outcome};
 use super::server::Server;
+use crate::hostile_files::signer::Signer;
 
 #[test]
 fn inspect_tells_what_a_plugin_is() {
@@ -113,6 +114,73 @@ fn a_plugin_file_is_run_in_place_of_the_embedded_one() {
         .run(&["--plugin", &file, "chat", "Say hello."])
         .exits(0);
     assert_eq!(outcome.stdout, "Hello! How can I help you today?\n");
+}
+
+#[test]
+fn inspect_tells_who_signed_a_plugin_and_what_the_trust_file_makes_of_it() {
+    let home = Home::new();
+    let file = home.write("p.wasm", EMBEDDED);
+    let alice = Signer::new(1);
+    let look = |arguments: &[&str]| -> Value {
+        let all = [&["plugin", "inspect", "--json", file.as_str()], arguments].concat();
+        serde_json::from_str(&home.run(&all).exits(0).stdout).expect("JSON")
+    };
+    home.write("p.wasm.minisig", alice.sign(EMBEDDED));
+    let found = look(&[]);
+    assert_eq!(
+        found["signature"],
+        "detached, names key ID 0101010101010101, not verified"
+    );
+    assert_eq!(found["trust"], Value::Null);
+
+    let policy = |text: String| home.write("trust.json5", text);
+    let trust = policy(format!(
+        "{{signatures: 'required', keys: {{alice: '{}'}}}}",
+        alice.public()
+    ));
+    let found = look(&["--trust", &trust]);
+    assert_eq!(
+        found["signature"],
+        "detached, names key ID 0101010101010101"
+    );
+    let reason = "signed by \"alice\", who says \"timestamp:1764000000\\tfile:p.wasm\"";
+    assert_eq!(found["trust"], json!({"accepted": true, "reason": reason}));
+
+    home.write("p.wasm.minisig", alice.sign(b"another file"));
+    let found = look(&["--trust", &trust]);
+    assert_eq!(found["trust"]["accepted"], false);
+    let shown = home
+        .run(&["plugin", "inspect", &file, "--trust", &trust])
+        .exits(0);
+    assert!(
+        shown
+            .stdout
+            .contains("refused: the plugin's signature names the key \"alice\""),
+        "{shown:#?}"
+    );
+    // What is shown is what is done.
+    home.run(&["plugin", "compile", &file, "--trust", &trust])
+        .exits(2)
+        .complains(&["does not fit"]);
+}
+
+#[test]
+fn the_plugin_built_into_the_host_needs_no_signature_and_can_be_revoked() {
+    let server = Server::tiny();
+    let home = server.home();
+    home.write(
+        "config/provider-host/trust.json5",
+        "{signatures: 'required'}",
+    );
+    home.run(&["chat", "Say hello."]).exits(0);
+    let sha256 = inspect(EMBEDDED).expect("a component").sha256;
+    let revoked =
+        format!("{{signatures: 'optional', revoked: {{digests: {{leaks: '{sha256}'}}}}}}");
+    home.write("config/provider-host/trust.json5", revoked);
+    home.run(&["chat", "Say hello."]).exits(2).complains(&[
+        "the plugin built with this host: the plugin is revoked (\"leaks\")",
+        "trust.json5",
+    ]);
 }
 
 /// The entries of the compile cache.

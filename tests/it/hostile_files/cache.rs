@@ -222,3 +222,17 @@ fn a_folder_in_an_entrys_place_costs_time_only() {
         assert!(!cached.load().from_cache());
     }
 }
+
+/// Only root can give files away.
+#[test]
+fn a_key_that_another_user_owns_is_not_used() {
+    let cached = Cached::new();
+    match std::os::unix::fs::chown(cached.key(), Some(65_534), None) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return,
+        Err(error) => panic!("{error}"),
+    }
+    let before = std::fs::read(cached.key()).expect("the key");
+    cached.after(|_, _| {});
+    assert!(before != std::fs::read(cached.key()).expect("the key"));
+}

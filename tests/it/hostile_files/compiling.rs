@@ -191,6 +191,31 @@ fn a_compilers_process_that_does_not_compile_starts_no_other() {
 }
 
 #[test]
+#[cfg(unix)]
+fn the_command_line_outlives_a_plugin_that_its_compiler_does_not() {
+    let folder = Folder::new();
+    folder.write("p.wasm", provider(&[bomb(2_000, 4_096)]));
+    // Two seconds of the processor for each process: the compiler needs more, and the command line much less.
+    let script = format!(
+        "ulimit -t 2; exec {} plugin compile p.wasm",
+        env!("CARGO_BIN_EXE_provider-host")
+    );
+    let outcome = std::process::Command::new("/bin/sh")
+        .args(["-c", &script])
+        .current_dir(folder.0.path())
+        .env("XDG_CACHE_HOME", folder.path("cache"))
+        .env("XDG_CONFIG_HOME", folder.path("config"))
+        .output()
+        .expect("a shell");
+    let words = String::from_utf8_lossy(&outcome.stderr);
+    assert_eq!(outcome.status.code(), Some(2), "{words}");
+    assert!(
+        words.contains("p.wasm: the plugin does not compile: the compiler ended over it"),
+        "{words}"
+    );
+}
+
+#[test]
 fn a_compilers_process_gets_nothing_of_its_hosts_environment() {
     // `env` prints what it was given; as a compiler that is no reply, and its first line is in no message.
     let folder = Folder::new();

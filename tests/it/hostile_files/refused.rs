@@ -1,10 +1,9 @@
 //! Files that are refused for what can be seen of them, before any of it is compiled.
 
 use std::path::Path;
-use std::process::Command;
 
 use provider_host::plugin::{
-    EMBEDDED, MANIFEST_SECTION, MAX_MANIFEST_SIZE, MAX_PLUGIN_SIZE, inspect,
+    EMBEDDED, MANIFEST_SECTION, MAX_MANIFEST_SIZE, MAX_NAMES, MAX_PLUGIN_SIZE, inspect,
 };
 use provider_host::policy::CompileLimits;
 use provider_host::{Engine, Plugin};
@@ -137,7 +136,10 @@ pub(super) fn rows(engine: &Engine) -> Vec<Row> {
     #[cfg(unix)]
     {
         let path = folder.path("pipe.wasm");
-        let made = Command::new("mkfifo").arg(&path).status().expect("mkfifo");
+        let made = std::process::Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .expect("mkfifo");
         assert!(made.success());
         row(
             "a pipe that nobody writes to",
@@ -200,7 +202,7 @@ pub(super) fn rows(engine: &Engine) -> Vec<Row> {
         "a plugin of a newer contract",
         "to be called in the wrong way",
         &path,
-        &["version 0.2.0", "0.1.x"],
+        &["version `0.2.0`", "0.1.x"],
     );
 
     let path = write("wants.wasm", &component(WANTED, PROVIDER, &[]));
@@ -238,6 +240,42 @@ pub(super) fn rows(engine: &Engine) -> Vec<Row> {
             ends: in_words(&error, &folder),
         });
     };
+    let crowd = vec!["a"; 1_000_000];
+    let path = write("crowd.wasm", &component(&crowd, PROVIDER, &[]));
+    row(
+        "a million imports of one letter",
+        "to have a text made of each",
+        &path,
+        &["more than 1000 imports"],
+    );
+    let path = write("crowded.wasm", &component(&[], &crowd, &[]));
+    row(
+        "a million exports of one letter",
+        "the same",
+        &path,
+        &["more than 1000 exports"],
+    );
+    let long = format!("0.1\u{1b}]0;owned\u{7}{}", "9".repeat(90_000));
+    let path = write(
+        "long.wasm",
+        &of_contract(&["info", "catalog", "chat"], &long),
+    );
+    let error = refused(
+        engine,
+        &path,
+        &["speaks version `0.1\\u{1b}]0;owned\\u{7}999", "…`"],
+    );
+    assert!(
+        error.message().len() < 1 << 10,
+        "{} bytes",
+        error.message().len()
+    );
+    row(
+        "a contract's version of 90,000 characters that drive a terminal",
+        "to write where the error is shown",
+        &path,
+        &[],
+    );
 
     let path = write("nameless.wasm", &component(&[], PROVIDER, &[]));
     row("no manifest", "to be nobody", &path, &["has no manifest"]);
@@ -342,6 +380,11 @@ fn a_plugin_is_taken_up_to_its_limits_and_refused_one_past_them() {
     }
     assert!(inspect(&nested(16)).is_ok());
     assert!(inspect(&nested(17)).is_err());
+    for (names, taken) in [(MAX_NAMES, true), (MAX_NAMES + 1, false)] {
+        let names = vec!["a"; names];
+        assert_eq!(inspect(&component(&names, &[], &[])).is_ok(), taken);
+        assert_eq!(inspect(&component(&[], &names, &[])).is_ok(), taken);
+    }
 
     let mut largest = MANIFEST.to_vec();
     largest.resize(MAX_MANIFEST_SIZE, b' ');

@@ -6,9 +6,6 @@ use super::message::{Order, Reply};
 use crate::engine;
 use crate::plugin::MAX_PLUGIN_SIZE;
 
-/// Bytes of an error's words that are told.
-const WORDS: usize = 4 << 10;
-
 /// Compiles one component that comes through stdin, and writes the machine code
 /// to stdout. The process ends then.
 ///
@@ -45,7 +42,7 @@ fn work() -> Reply {
         Ok(code) if code.len() as u64 > order.output_bytes => Reply::Output(code.len() as u64),
         Ok(code) => Reply::Code(code),
         Err(error) if out_of_memory(&error) => Reply::Memory,
-        Err(error) => Reply::Refused(shortened(&format!("{error:#}"))),
+        Err(error) => Reply::Refused(format!("{error:#}")),
     }
 }
 
@@ -57,13 +54,6 @@ fn out_of_memory(error: &wasmtime::Error) -> bool {
                 .downcast_ref::<io::Error>()
                 .is_some_and(|error| error.kind() == io::ErrorKind::OutOfMemory)
     })
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(WORDS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// Puts the limits on this process. Writing files and core dumps has no place
