@@ -88,10 +88,7 @@ impl Plugin {
         path: &Path,
         trust: &trust::Trust,
     ) -> Result<(Self, trust::Standing)> {
-        let bytes = read(path)?;
-        let standing = trust::signature_beside(path)
-            .and_then(|signature| trust.judge(&bytes, signature.as_deref()))
-            .map_err(|error| named(path, error))?;
+        let (bytes, standing) = trust.read(path)?;
         let plugin = Self::from_bytes(engine, &bytes).map_err(|error| named(path, error))?;
         Ok((plugin, standing))
     }

@@ -18,7 +18,7 @@ pub(super) async fn run(
     corpus: Option<&PathBuf>,
     as_json: bool,
 ) -> anyhow::Result<Status> {
-    let bytes = opened::read_plugin(file)?;
+    let bytes = opened::read_trusted(arguments, file)?;
     let named = |error: provider_host::Error| {
         Failure::unusable_plugin(format!("{}: {error}", file.display()))
     };

@@ -160,6 +160,17 @@ fn unusable(error: Error, policy: Option<&Policy>) -> anyhow::Error {
     }
 }
 
+/// Reads a plugin file that the user's policy lets in, for a command that loads
+/// its bytes by itself.
+pub(super) fn read_trusted(arguments: &Arguments, path: &Path) -> anyhow::Result<Vec<u8>> {
+    let Some(policy) = policy(arguments)? else {
+        return Ok(read_plugin(path)?);
+    };
+    let read = policy.trust.read(path);
+    read.map(|(bytes, _)| bytes)
+        .map_err(|error| unusable(error, Some(&policy)))
+}
+
 /// Reads a plugin file; one that can't be read is wrong usage.
 pub(super) fn read_plugin(path: &Path) -> Result<Vec<u8>, Failure> {
     provider_host::plugin::read(path).map_err(|error| Failure::unusable_plugin(error.to_string()))

@@ -177,6 +177,20 @@ impl Trust {
         document::locate(environment)
     }
 
+    /// Reads a file that the policy lets in, and the signature beside it. The bytes
+    /// are those that were judged.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidPlugin`] if it can't be read, and as [`Trust::judge`].
+    pub fn read(&self, path: &Path) -> Result<(Vec<u8>, Standing)> {
+        let bytes = super::read(path)?;
+        let standing = signature_beside(path)
+            .and_then(|signature| self.judge(&bytes, signature.as_deref()))
+            .map_err(|error| super::named(path, error))?;
+        Ok((bytes, standing))
+    }
+
     /// Judges a file by its bytes and what stands beside it. What is loaded
     /// afterwards has to be the same bytes.
     ///

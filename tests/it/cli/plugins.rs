@@ -183,6 +183,33 @@ fn the_plugin_built_into_the_host_needs_no_signature_and_can_be_revoked() {
     ]);
 }
 
+#[test]
+fn no_command_runs_a_plugin_that_the_trust_file_keeps_out() {
+    let server = Server::tiny();
+    let home = server.home();
+    let file = home.write("p.wasm", EMBEDDED);
+    let trust = home.write("trust.json5", "{signatures: 'required'}");
+    for arguments in [
+        &["--plugin", &file, "chat", "hi"][..],
+        &["--plugin", &file, "models", "list"],
+        &["--plugin", &file, "demo"],
+        &["plugin", "compile", &file],
+        &["plugin", "check", &file],
+        &["plugin", "fuzz", &file],
+    ] {
+        let outcome = home.run(&[&["--trust", trust.as_str()], arguments].concat());
+        outcome
+            .exits(2)
+            .complains(&["the plugin is not signed", "the trust file is"]);
+    }
+    let doctor = home.run(&["--trust", &trust, "--plugin", &file, "doctor"]);
+    assert!(
+        doctor.stdout.contains("the plugin is not signed"),
+        "{doctor:#?}"
+    );
+    assert_eq!(server.requests().len(), 0);
+}
+
 /// The entries of the compile cache.
 fn entries(home: &Home) -> Vec<PathBuf> {
     let files = std::fs::read_dir(home.compiled()).expect("the cache");
