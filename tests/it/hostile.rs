@@ -9,8 +9,8 @@
 mod component;
 
 mod ends;
-mod left;
 mod table;
+mod whole;
 mod witness;
 mod written;
 
@@ -84,7 +84,7 @@ fn hostile(
     plugin: &Plugin,
     (attack, at): (&str, &str),
     (granted, other): (SocketAddr, SocketAddr),
-    sandbox: SandboxLimits,
+    bounds: Bounds,
 ) -> Hostile {
     let mut secrets = Secrets::new();
     let key = secrets
@@ -106,15 +106,11 @@ fn hostile(
         models: Vec::new(),
     };
     let origin = Origin::parse(&format!("http://{granted}/v1")).expect("an origin");
-    let network = NetworkLimits::new()
-        .with_first_byte_timeout(Duration::from_secs(1))
-        .with_total_timeout(Duration::from_secs(1))
-        .with_request_body_bytes(1 << 20);
     let placeholder = key.as_str().to_owned();
     let grant = Grant::new(origin)
         .with_secrets(secrets)
-        .with_limits(network);
-    let options = ProviderOptions::new(settings, grant).with_sandbox(sandbox);
+        .with_limits(bounds.network);
+    let options = ProviderOptions::new(settings, grant).with_sandbox(bounds.sandbox);
     let provider = Provider::new(plugin, options).expect("a provider");
     Hostile {
         provider,
@@ -262,16 +258,34 @@ struct Run {
     happened: Result<String, Vec<String>>,
 }
 
-/// Attacks that end by themselves when they have computed for long enough get less time for it than the others need.
-fn sandbox(ends: &Ends) -> SandboxLimits {
-    let time = match ends {
-        Ends::Limit("processor time") => Duration::from_millis(100),
-        _ => Duration::from_secs(20),
-    };
-    SandboxLimits::new()
-        .with_cpu_time_per_call(time)
-        .with_memory_bytes(256 << 20)
-        .with_event_bytes(1 << 20)
+/// What an attack may use up.
+struct Bounds {
+    network: NetworkLimits,
+    sandbox: SandboxLimits,
+}
+
+impl Bounds {
+    /// A limit that has to end the attack is soon reached. The others are far away: guests that compute wait for each
+    /// other, and the machine may be busy.
+    fn of(ends: &Ends) -> Self {
+        let (computing, total) = match ends {
+            Ends::Limit("processor time") => (Duration::from_millis(100), 40),
+            Ends::Limit("time (") => (Duration::from_secs(20), 1),
+            // An answer without end is read to the end of its time.
+            Ends::Steps(_) => (Duration::from_secs(20), 5),
+            _ => (Duration::from_secs(20), 40),
+        };
+        Self {
+            network: NetworkLimits::new()
+                .with_first_byte_timeout(Duration::from_secs(3))
+                .with_total_timeout(Duration::from_secs(total))
+                .with_request_body_bytes(1 << 20),
+            sandbox: SandboxLimits::new()
+                .with_cpu_time_per_call(computing)
+                .with_memory_bytes(256 << 20)
+                .with_event_bytes(1 << 20),
+        }
+    }
 }
 
 /// Attacks once, beside a healthy chat.
@@ -288,7 +302,7 @@ async fn attack(
         let other = Witness::start("").await;
         let granted = Witness::start(&other.address.to_string()).await;
         let servers = (granted.address, other.address);
-        let hostile = hostile(plugin, (name, at), servers, sandbox(ends));
+        let hostile = hostile(plugin, (name, at), servers, Bounds::of(ends));
         let attack = tokio::time::timeout(BOUND, make(&hostile.provider, at));
         let (made, noticed) = healthy.beside(attack).await;
         let said = made
@@ -446,4 +460,27 @@ async fn each_attack_of_a_plugin_ends_within_its_limits_and_no_healthy_chat_noti
         failures.join("\n")
     );
     crate::computed::block("docs/attacks.md", "plugins", &page(&runs));
+}
+
+/// The test above proves nothing if nobody looks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_gets_out_is_seen() {
+    let nobody = Witness::start("").await;
+    let server = Witness::start("").await;
+    let servers = (server.address, nobody.address);
+    let attack = (SENDS_THE_KEY, "next");
+    let hostile = hostile(plugin(), attack, servers, Bounds::of(&Ends::Well));
+    let made = make(&hostile.provider, "next").await;
+    assert!(made.error.is_none(), "{made:?}");
+    assert_eq!(got_out(SENDS_THE_KEY, &server, &nobody), [""; 0]);
+    let seen = got_out("another attack", &server, &nobody);
+    assert!(
+        seen.iter().any(|one| one.starts_with("the key was sent")),
+        "{seen:?}"
+    );
+    let seen = got_out(SENDS_THE_KEY, &nobody, &server);
+    assert!(
+        seen.iter().any(|one| one.starts_with("another server")),
+        "{seen:?}"
+    );
 }
