@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use std::borrow::Cow;
 use std::fmt;
 use std::future::ready;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -35,10 +35,14 @@ const STRIPPED: [HeaderName; 5] = [
 /// A time that nobody waits for. A configured one beyond it could not be added to a clock.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
+/// What is taken of a request's body in one piece. A guest may hold dozens of bodies that are never sent, and each keeps a
+/// piece or two in the host.
+const OUTGOING_CHUNK_BYTES: usize = 64 << 10;
+
 /// The HTTP side of one store. Made by [`Egress::hooks`](super::Egress::hooks).
 pub struct Hooks {
     shared: Arc<Shared>,
-    under_way: Arc<AtomicUsize>,
+    under_way: Arc<UnderWay>,
     failures: Arc<Failures>,
     sent: Arc<AtomicBool>,
     traffic: Arc<Traffic>,
@@ -84,7 +88,7 @@ impl Hooks {
     /// How many requests are under way, their bodies included.
     #[must_use]
     pub fn requests_under_way(&self) -> usize {
-        self.under_way.load(Ordering::Relaxed)
+        self.under_way.requests.load(Ordering::Relaxed)
     }
 
     /// Sends one request, as [`WasiHttpHooks::send_request`] does.
@@ -102,8 +106,9 @@ impl Hooks {
             let started = Instant::now();
             let uri = request.uri().clone();
             let path = uri.path();
-            let slot = slot.map_err(|error| failures.record(error))?;
-            let outcome = exchange(&shared, request, options.unwrap_or_default(), started).await;
+            let mut slot = slot.map_err(|error| failures.record(error))?;
+            let options = options.unwrap_or_default();
+            let outcome = exchange(&shared, request, options, started, &mut slot).await;
             if !matches!(&outcome, Err(error) if !error.request_sent()) {
                 sent.store(true, Ordering::Relaxed);
             }
@@ -139,6 +144,10 @@ impl WasiHttpHooks for Hooks {
         DEFAULT_FORBIDDEN_HEADERS.contains(name)
     }
 
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        OUTGOING_CHUNK_BYTES
+    }
+
     fn set_host_header(&mut self) -> bool {
         // The transport writes the granted origin's, whatever the guest's authority looks like.
         false
@@ -170,6 +179,7 @@ async fn exchange(
     request: http::Request<WasiBody>,
     options: RequestOptions,
     started: Instant,
+    slot: &mut Slot,
 ) -> Result<(http::Response<ResponseBody>, Bounds), TransportError> {
     let limits = &shared.grant.limits;
     let timing = timing(limits, &options, started);
@@ -179,7 +189,7 @@ async fn exchange(
 
     let (parts, body) = request.into_parts();
     judge(shared, &parts)?;
-    let gathered = gather(body, limits.request_body_bytes);
+    let gathered = gather(body, limits.request_body_bytes, slot);
     let body = match timeout_at(timing.deadline, gathered).await {
         Ok(body) => body?,
         Err(_) => return Err(too_late()),
@@ -236,10 +246,9 @@ fn judge(shared: &Shared, request: &http::request::Parts) -> Result<(), Transpor
 }
 
 /// Gathers a request's body. A body of one piece is not copied.
-async fn gather(mut body: WasiBody, limit: u64) -> Result<Bytes, TransportError> {
+async fn gather(mut body: WasiBody, limit: u64, slot: &mut Slot) -> Result<Bytes, TransportError> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    let mut length: u64 = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| TransportError::RequestBody(error.to_string()))?;
         let Ok(data) = frame.into_data() else {
@@ -247,10 +256,7 @@ async fn gather(mut body: WasiBody, limit: u64) -> Result<Bytes, TransportError>
                 "trailers are not supported".to_owned(),
             ));
         };
-        length = length.saturating_add(data.len() as u64);
-        if length > limit {
-            return Err(TransportError::RequestBodyTooLarge { limit });
-        }
+        slot.weigh(data.len() as u64, limit)?;
         if first.is_empty() {
             first = data;
         } else {
@@ -315,24 +321,52 @@ fn coded(coding: &HeaderValue) -> TransportError {
     TransportError::ContentCoding(String::from_utf8_lossy(coding.as_bytes()).into_owned())
 }
 
+/// The requests of one store that are under way.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    requests: AtomicUsize,
+    /// Bytes of their bodies.
+    bytes: AtomicU64,
+}
+
 /// One request under way. Dropping it makes room for another.
-pub(super) struct Slot(Arc<AtomicUsize>);
+pub(super) struct Slot {
+    under_way: Arc<UnderWay>,
+    /// Bytes of its body.
+    bytes: u64,
+}
 
 impl Slot {
-    fn take(under_way: &Arc<AtomicUsize>, limit: usize) -> Result<Self, TransportError> {
-        let before = under_way.fetch_add(1, Ordering::Relaxed);
+    fn take(under_way: &Arc<UnderWay>, limit: usize) -> Result<Self, TransportError> {
+        let before = under_way.requests.fetch_add(1, Ordering::Relaxed);
         // Made before the check, so that a refused request gives its number back as well.
-        let slot = Self(Arc::clone(under_way));
+        let slot = Self {
+            under_way: Arc::clone(under_way),
+            bytes: 0,
+        };
         if before >= limit {
             return Err(TransportError::TooManyRequests { limit });
         }
         Ok(slot)
     }
+
+    /// Adds a piece of the body; all bodies under way count together.
+    fn weigh(&mut self, bytes: u64, limit: u64) -> Result<(), TransportError> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let before = self.under_way.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > limit {
+            return Err(TransportError::RequestBodyTooLarge { limit });
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.under_way.requests.fetch_sub(1, Ordering::Relaxed);
+        self.under_way
+            .bytes
+            .fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -353,5 +387,25 @@ impl Failures {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bodies_of_all_requests_under_way_count_together() {
+        let under_way = Arc::new(UnderWay::default());
+        let mut first = Slot::take(&under_way, 4).unwrap();
+        let mut second = Slot::take(&under_way, 4).unwrap();
+        first.weigh(60, 100).unwrap();
+        second.weigh(40, 100).unwrap();
+        let refused = second.weigh(1, 100).unwrap_err();
+        assert_eq!(refused, TransportError::RequestBodyTooLarge { limit: 100 });
+        drop(first);
+        second.weigh(59, 100).unwrap();
+        drop(second);
+        assert_eq!(under_way.bytes.load(Ordering::Relaxed), 0);
     }
 }

@@ -107,7 +107,7 @@ limits! {
         idle_timeout, with_idle_timeout: Duration = IDLE_TIMEOUT;
         /// Time from the guest's call to the last byte of the body.
         total_timeout, with_total_timeout: Duration = TOTAL_TIMEOUT;
-        /// Bytes of a request's body. They are held in memory until the request is answered.
+        /// Bytes of the bodies of all requests of one store that are under way. They are held in memory.
         request_body_bytes, with_request_body_bytes: u64 = REQUEST_BODY_BYTES;
         /// Bytes of a response's status line and header section, and of its trailers.
         response_header_bytes, with_response_header_bytes: usize = RESPONSE_HEADER_BYTES;
