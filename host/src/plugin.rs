@@ -130,12 +130,7 @@ impl Plugin {
             Some(component) => component,
             None => {
                 let code = compile::compile(engine, bytes)?;
-                let component = code.load(engine.wasmtime()).map_err(|error| {
-                    Error::new(
-                        ErrorKind::Host,
-                        format!("the compiler gave code that does not fit this host: {error:#}"),
-                    )
-                })?;
+                let component = code.load(engine.wasmtime()).map_err(unloadable)?;
                 if let Some(cache) = engine.cache() {
                     cache.store(engine.wasmtime(), &digest, &code);
                 }
@@ -208,6 +203,18 @@ impl std::fmt::Debug for Plugin {
 
 fn named(path: &Path, error: Error) -> Error {
     error.map_message(|why| format!("{}: {why}", path.display()))
+}
+
+/// Why code that was compiled just now does not load: it wants more memories, tables or globals than a place in the pool
+/// has, which is the plugin's doing; or it comes from a compiler that is not this host's.
+fn unloadable(error: wasmtime::Error) -> Error {
+    let why = format!("{error:#}");
+    if why.contains("does not fit in pooling allocator") {
+        let why = format!("the plugin needs more than this host gives to one: {why}");
+        return Error::new(ErrorKind::InvalidPlugin, why);
+    }
+    let why = format!("the compiler gave code that does not fit this host: {why}");
+    Error::new(ErrorKind::Host, why)
 }
 
 fn check_world(inspection: &Inspection) -> Result<()> {

@@ -86,6 +86,7 @@ impl Made {
                 let why = error.message();
                 let why = between(why, "this host gives to no plugin: ", "; it may");
                 let why = between(why, "does not compile: ", " (at offset");
+                let why = between(why, "this host gives to one: ", " (at offset");
                 let why = between(why, "does not fit the contract: ", " (at offset");
                 Ok(format!("not loaded: {}", without_numbers(why)))
             }

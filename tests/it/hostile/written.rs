@@ -162,7 +162,7 @@ written! {
     "shared-memory": "memory that threads could share",
         Adding("(module (memory 1 1 shared))", 1) => Refused("shared");
     "many-instances": "nine hundred instances of a module",
-        Adding("(module)", 900) => Trap("instance count too high");
+        Adding("(module)", 900) => Limit("instances");
     "many-globals": "two hundred thousand global variables, which the host keeps for each instance",
         Repeating("(module ", 200_000, "(global (mut i64) (i64.const 1))", ")") => Refused("");
     "import-environment": "to read variables, arguments and the directory it runs in",
