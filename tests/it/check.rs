@@ -1,8 +1,5 @@
 //! The contract's conformance suite: what is honest passes it, and each of its checks finds a fault.
 
-#[path = "../../host/build/component.rs"]
-#[allow(dead_code, reason = "the recipe of every component")]
-mod component;
 mod faults;
 mod page;
 
@@ -14,6 +11,7 @@ use provider_host::check::{Check, Options, Recorded, Report, Suite, Verdict, all
 use provider_host::plugin::EMBEDDED;
 use provider_host::policy::SandboxLimits;
 
+use crate::hostile::component;
 use crate::support::engine;
 
 fn workspace() -> &'static Path {

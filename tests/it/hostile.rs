@@ -6,7 +6,7 @@
 
 #[path = "../../host/build/component.rs"]
 #[allow(dead_code, reason = "the recipe of every component")]
-mod component;
+pub(crate) mod component;
 
 mod ends;
 mod table;

@@ -160,11 +160,14 @@ async fn retryable(subject: &Subject, findings: &mut Findings) {
     }
 }
 
+/// Header fields, and what the time to wait may be read as.
+type Wait<'a> = (&'a [(&'a str, &'a str)], &'a [Option<u64>]);
+
 async fn retry_after(subject: &Subject, findings: &mut Findings) {
     let date = ("date", "Sun, 22 Nov 2026 06:39:07 GMT");
     let then = ("retry-after", "Sun, 22 Nov 2026 06:39:37 GMT");
     let before = ("retry-after", "Sun, 22 Nov 2026 06:38:37 GMT");
-    let cases: [(&[(&str, &str)], &[Option<u64>]); 8] = [
+    let cases: [Wait<'_>; 8] = [
         (&[("retry-after", "7")], &[Some(7_000)]),
         (&[("retry-after", "0")], &[Some(0), None]),
         (&[], &[None]),
