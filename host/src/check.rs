@@ -41,6 +41,7 @@ mod transport;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -157,6 +158,9 @@ pub struct Options {
     pub sample: usize,
     /// What the plugin's code may use.
     pub sandbox: SandboxLimits,
+    /// How long one exchange may take, and how long the end of one is waited for. Nothing here takes any time, so that this
+    /// only ends what would never come.
+    pub patience: Duration,
 }
 
 impl Default for Options {
@@ -167,6 +171,7 @@ impl Default for Options {
             config: serde_json::Map::new(),
             sample: 64,
             sandbox: SandboxLimits::default(),
+            patience: Duration::from_secs(30),
         }
     }
 }
@@ -190,6 +195,13 @@ impl Options {
     #[must_use]
     pub fn with_sample(mut self, sample: usize) -> Self {
         self.sample = sample;
+        self
+    }
+
+    /// Sets how long something that does not come is waited for.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 

@@ -174,6 +174,8 @@ pub(crate) struct Sandbox {
     instance: Instance,
     world: World,
     pace: Pace,
+    /// The plugin's errors are given out word for word: somebody is there to judge them.
+    verbatim: bool,
 }
 
 /// What a call may take beyond the longest exchange, for the guest to say how that ended.
@@ -279,6 +281,7 @@ impl Sandbox {
                 instance,
                 world,
                 pace,
+                verbatim: false,
             }),
             Err(error) => Err(failure(&mut store, error, "start")),
         }
@@ -448,6 +451,9 @@ impl Sandbox {
     fn told(&mut self, error: types::Error) -> Error {
         let hooks = &self.store.data().hooks;
         let error = Error::from(error);
+        if self.verbatim {
+            return error;
+        }
         let transport_speaks = matches!(
             error.kind(),
             ErrorKind::Unreachable

@@ -1,7 +1,7 @@
 //! What is given up: a chat that nobody wants any more, at any moment.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Subject;
 use super::findings::Findings;
@@ -33,14 +33,11 @@ const NONE: &str = "there is no recorded chat for what it asks (--corpus)";
 /// Most places in one answer at which it is dropped.
 const PLACES: usize = 24;
 
-/// How long a closed connection may take to be noticed as one: it is done by tasks of the runtime.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Waits until something is so.
-pub(super) async fn becomes(mut so: impl FnMut() -> bool) -> bool {
+/// Waits until something is so: connections are opened and closed by tasks of the runtime, in their own time.
+pub(super) async fn becomes(subject: &Subject, so: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
     while !so() {
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > subject.options.patience {
             return false;
         }
         tokio::task::yield_now().await;
@@ -49,8 +46,8 @@ pub(super) async fn becomes(mut so: impl FnMut() -> bool) -> bool {
 }
 
 /// Waits until nothing is under way.
-async fn is_quiet(under_way: impl Fn() -> usize) -> bool {
-    becomes(|| under_way() == 0).await
+async fn is_quiet(subject: &Subject, under_way: impl Fn() -> usize) -> bool {
+    becomes(subject, || under_way() == 0).await
 }
 
 async fn dropped(subject: &Subject, findings: &mut Findings) {
@@ -96,7 +93,7 @@ async fn drop_after(
     }
     sandbox.drop_stream(running).await.map_err(failed)?;
     // The store lives: what is quiet now was ended by the plugin, not by the host that takes everything away.
-    let quiet = is_quiet(|| wire.under_way()).await;
+    let quiet = is_quiet(subject, || wire.under_way()).await;
     findings.expect_once(quiet, done, "its exchange is still under way");
     subject.judge(&wire, &sandbox);
     Ok(())
@@ -113,9 +110,9 @@ async fn unanswered(subject: &Subject, findings: &mut Findings) {
             .await
             .map_err(failed)?;
         // The host sends on its own time.
-        becomes(|| mute.taken() > 0).await;
+        becomes(subject, || mute.taken() > 0).await;
         sandbox.drop_stream(running).await.map_err(failed)?;
-        Ok::<_, Failure>((is_quiet(|| mute.under_way()).await, sandbox))
+        Ok::<_, Failure>((is_quiet(subject, || mute.under_way()).await, sandbox))
     };
     let done = "a stream dropped before the answer";
     match outcome.await {
@@ -192,7 +189,7 @@ async fn ended(subject: &Subject, findings: &mut Findings) {
         if findings.stopped(name, talk.error.as_ref()) || findings.enough() {
             return;
         }
-        let quiet = is_quiet(|| wire.under_way()).await;
+        let quiet = is_quiet(subject, || wire.under_way()).await;
         let came = format!("after {} its exchange is still under way", talk.end());
         findings.expect_once(quiet, name, &came);
     }

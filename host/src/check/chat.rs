@@ -218,7 +218,7 @@ async fn start(subject: &Subject, findings: &mut Findings) {
     match sandbox.chat(&settings, &model, &request).await {
         // The store lives: the request goes out on the host's own time.
         Ok(_) => {
-            let sent = super::cancel::becomes(|| mute.taken() > 0).await;
+            let sent = super::cancel::becomes(subject, || mute.taken() > 0).await;
             findings.expect(sent, done, || "no request was sent".to_owned());
         }
         Err(error) => findings.expect(false, done, || told(&Failure::of(&error))),

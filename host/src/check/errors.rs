@@ -215,8 +215,7 @@ fn with_headers(status: u16, headers: &[(&str, &str)]) -> Reply {
     })
 }
 
-/// Most bytes of a message: 4 KiB of the server's words, and half as many of the plugin's own. The host cuts what is longer
-/// than twice that, so that more would not be seen.
+/// Most bytes of a message: 4 KiB of the server's words, and half as many of the plugin's own.
 const MESSAGE: usize = 6 << 10;
 
 async fn messages(subject: &Subject, findings: &mut Findings) {

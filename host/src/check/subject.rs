@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
@@ -18,10 +17,6 @@ use crate::exercise::{BASE_URL, Failure, KEY, MODEL, Reply, Script, Seen, Wire, 
 use crate::plugin::Plugin;
 use crate::policy::{Grant, NetworkLimits, Origin, Secret, Secrets};
 use crate::sandbox::{Running, Sandbox};
-
-/// The time for one exchange. Nothing here takes any, so that it is only there to end a plugin that waits for something
-/// else than the wire.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Most events that are taken of one answer; no exchange has as many.
 const MAX_EVENTS: usize = 100_000;
@@ -294,7 +289,7 @@ impl Subject {
         &self,
         transport: Arc<dyn Transport>,
     ) -> std::result::Result<Sandbox, Failure> {
-        let limits = NetworkLimits::default().with_total_timeout(PATIENCE);
+        let limits = NetworkLimits::default().with_total_timeout(self.options.patience);
         let grant = Grant::new(self.origin.clone())
             .with_secrets(self.secrets.clone())
             .with_limits(limits);
@@ -302,6 +297,7 @@ impl Subject {
         let sandbox = self.options.sandbox.clone();
         let (engine, linked) = (self.plugin.engine(), self.plugin.linked());
         let started = Sandbox::start(engine, linked, &egress, sandbox).await;
+        let started = started.map(Sandbox::verbatim);
         started.map_err(|error| Failure::of(&error))
     }
 

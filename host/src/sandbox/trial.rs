@@ -10,6 +10,13 @@ use crate::egress::TransportError;
 use crate::error::Result;
 
 impl Sandbox {
+    /// From now on the plugin's errors come as it makes them. What a host does to them, to cut them, to take out what could
+    /// drive a terminal and to add what the transport knows, would hide what a plugin did wrong.
+    pub(crate) fn verbatim(mut self) -> Self {
+        self.verbatim = true;
+        self
+    }
+
     /// `info.get-manifest`.
     pub(crate) async fn manifest(&mut self) -> Result<types::Manifest> {
         self.begin_call();

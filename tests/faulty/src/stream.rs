@@ -63,7 +63,7 @@ pub(crate) fn start(
     let mut body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let key = config.key.clone().unwrap_or_default();
     match &fault {
-        fault if fault.is("tells-the-time") => body["time"] = now().into(),
+        fault if fault.is("tells-the-time") => body["time"] = turns().into(),
         fault if fault.is("puts-the-key-into-the-body") => body["key"] = key.as_str().into(),
         fault if fault.is("asks-another-server") => {
             let kept = std::mem::replace(&mut config.base.authority, "example.com".into());
@@ -108,6 +108,12 @@ pub(crate) fn start(
         }),
         calls: Cell::new(0),
     })
+}
+
+/// How often the clock can be asked before it goes on: hardly the same twice.
+fn turns() -> u64 {
+    let begun = now();
+    (1..10_000_000).find(|_| now() != begun).unwrap_or(0)
 }
 
 fn note(message: &str) -> Note {
@@ -229,6 +235,7 @@ fn worse(mut error: Error, fault: &Fault) -> Error {
         _ if fault.is("always-again") => error.retryable = true,
         _ if fault.is("forgets-to-wait") => error.retry_after_ms = None,
         _ if fault.is("never-sent") => error.request_sent = !error.request_sent,
+        _ if fault.is("passes-escapes-on") => error.message = "\u{1b}[31mno".into(),
         _ if fault.is("parrots") => {
             error.message = format!("\u{1b}[31m{}", "no ".repeat(10_000));
         }
