@@ -272,7 +272,7 @@ impl Error {
 
 /// A text without control characters and marks that turn the direction of
 /// writing: it is shown by whoever embeds this host, and it is not the host's.
-fn printable(text: String) -> String {
+pub(crate) fn printable(text: String) -> String {
     let harmful = |one: char| {
         one.is_control() || matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };

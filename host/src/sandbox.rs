@@ -38,7 +38,7 @@ use crate::bindings::{
 };
 use crate::egress::{Egress, Hooks, link_http_error_code};
 use crate::engine::{Clock, Engine};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, printable};
 use crate::grammar::Violation;
 use crate::policy::SandboxLimits;
 
@@ -296,7 +296,8 @@ impl Sandbox {
         let info = self.world.llm_provider_info();
         let call = info.call_check_settings(&mut self.store, settings);
         let result = self.pace.of(call).await;
-        self.outcome(result, "check-settings")
+        let notes = self.outcome(result, "check-settings")?;
+        Ok(self.shown(notes))
     }
 
     /// `catalog.list-models`.
@@ -308,7 +309,9 @@ impl Sandbox {
         let catalog = self.world.llm_provider_catalog();
         let call = catalog.call_list_models(&mut self.store, settings);
         let result = self.pace.of(call).await;
-        self.outcome(result, "list-models")
+        let mut catalog = self.outcome(result, "list-models")?;
+        catalog.notes = self.shown(catalog.notes);
+        Ok(catalog)
     }
 
     /// `catalog.resolve-model`.
@@ -365,7 +368,9 @@ impl Sandbox {
             }
             Err(error) => Err(error),
         };
-        self.outcome(result, "check-health").map(Some)
+        let mut health = self.outcome(result, "check-health")?;
+        health.notes = self.shown(health.notes);
+        Ok(Some(health))
     }
 
     /// `chat.start`.
@@ -398,7 +403,13 @@ impl Sandbox {
         let call = stream.call_next(&mut self.store, running.stream, max);
         let result = self.pace.of_at_most(running.time_left, call).await;
         running.time_left = running.time_left.saturating_sub(began.elapsed());
-        self.outcome(result, "next")
+        let mut events = self.outcome(result, "next")?;
+        for event in &mut events {
+            if let types::Event::Note(note) = event {
+                self.show(note);
+            }
+        }
+        Ok(events)
     }
 
     /// Bytes that the events of one answer may have.
@@ -445,6 +456,18 @@ impl Sandbox {
             Ok(Err(error)) => Err(self.told(error)),
             Err(error) => Err(failure(&mut self.store, error, call)),
         }
+    }
+
+    /// Notes without secrets: they are for people, and may quote a server that
+    /// says its caller's key back.
+    fn shown(&self, mut notes: Vec<types::Note>) -> Vec<types::Note> {
+        notes.iter_mut().for_each(|note| self.show(note));
+        notes
+    }
+
+    fn show(&self, note: &mut types::Note) {
+        let message = std::mem::take(&mut note.message);
+        note.message = printable(self.store.data().hooks.redact(message));
     }
 
     /// The provider's error, with what the transport knows of it and no secret.

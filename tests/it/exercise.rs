@@ -3,6 +3,7 @@
 use provider_host::exercise::{
     BASE_URL, Call, Ending, Exchange, KEY, Kind, NoAnswer, Reply, Runner, Script, Wire, ask, model,
 };
+use provider_host::types::Event;
 use serde_json::json;
 
 use crate::recorded::{self, compare};
@@ -117,7 +118,7 @@ async fn an_exchange_that_fails_fails_as_over_the_network() {
         ),
         (
             Reply::events([body]).ending(Ending::Broken),
-            "protocol",
+            "interrupted",
             true,
         ),
         (Reply::events([body]), "interrupted", true),
@@ -133,6 +134,36 @@ async fn an_exchange_that_fails_fails_as_over_the_network() {
             (error.kind.as_str(), error.request_sent),
             (kind, sent),
             "{told}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_says_the_key_back_gets_it_into_no_note_and_no_error() {
+    let runner = runner();
+    let call = json!({"choices": [{"index": 0, "delta": {"tool_calls": [{
+        "index": 0, "id": "1", "function": {"name": format!("f-{KEY}\n"), "arguments": "{"},
+    }]}, "finish_reason": "tool_calls"}]});
+    let streamed = Reply::events([call.to_string(), "[DONE]".to_owned()]);
+    let refused = Reply::json(400, &json!({"error": {"message": format!("no {KEY}\n")}}));
+    for (reply, shows) in [(streamed, 1), (refused, 0)] {
+        let wire = Wire::new(Script::new().with_chat(reply));
+        let provider = runner.provider(runner.settings(), &wire);
+        let call = Call::chat(model("tiny"), ask("Hello."));
+        let outcome = runner.run(&provider, &call).await;
+        let quoting = outcome.events.iter().filter_map(|event| match event {
+            Event::Note(note) if note.code == "invalid-tool-arguments" => Some(&note.message),
+            _ => None,
+        });
+        let texts: Vec<&String> = quoting
+            .chain(outcome.error.iter().map(|error| &error.message))
+            .collect();
+        assert_eq!(texts.len(), 1, "{outcome}");
+        assert_eq!(outcome.error.is_none(), shows == 1, "{outcome}");
+        assert!(texts[0].contains("***"), "{texts:?}");
+        assert!(
+            !texts[0].contains(KEY) && !texts[0].contains('\n'),
+            "{texts:?}"
         );
     }
 }

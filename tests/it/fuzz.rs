@@ -101,22 +101,22 @@ fn the_same_seed_gives_the_same_executions_on_any_number_of_threads() {
 }
 
 #[test]
-fn each_fault_of_a_plugin_is_found_made_small_and_replays() {
+fn each_fault_of_a_plugin_is_found_made_small_and_replays_until_it_is_mended() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut failures = Vec::new();
-    for (fault, invariant) in [
-        ("traps-at-a-broken-end", Invariant::NoTrap),
-        ("loops-in-check-settings", Invariant::WithinLimits),
-        ("numbers-from-1", Invariant::Grammar),
-        ("finishes-twice", Invariant::Grammar),
-        ("shows-the-cuts", Invariant::Cuts),
-        ("mends-arguments", Invariant::Arguments),
-        ("model-twice", Invariant::Promises),
-        ("model-that-pays", Invariant::Promises),
-        ("puts-the-key-into-the-body", Invariant::Requests),
+    for (fault, invariant, executions) in [
+        ("traps-at-a-broken-end", Invariant::NoTrap, 60),
+        ("loops-in-check-settings", Invariant::WithinLimits, 120),
+        ("numbers-from-1", Invariant::Grammar, 60),
+        ("finishes-twice", Invariant::Grammar, 60),
+        ("shows-the-cuts", Invariant::Cuts, 60),
+        ("mends-arguments", Invariant::Arguments, 60),
+        ("model-twice", Invariant::Promises, 300),
+        ("model-that-pays", Invariant::Promises, 300),
+        ("puts-the-key-into-the-body", Invariant::Requests, 30),
     ] {
         let fuzzer = with_fault(fault);
-        let (totals, found) = run(&fuzzer, Options::new(1).with_executions(2_000));
+        let (totals, found) = run(&fuzzer, Options::new(1).with_executions(executions));
         let Some(finding) = found.iter().find(|one| one.invariant == invariant) else {
             failures.push(format!(
                 "{fault}: {invariant} is not broken: {totals:?}, {found:?}"
@@ -124,7 +124,7 @@ fn each_fault_of_a_plugin_is_found_made_small_and_replays() {
             continue;
         };
         let file = finding.write(folder.path()).expect("a file");
-        let read = Finding::read(&file).expect("a finding");
+        let mut read = Finding::read(&file).expect("a finding");
         assert_eq!(&read, finding);
         let broken = fuzzer.replay(&read).expect("a replay").1;
         if broken.as_ref().map(|broken| broken.invariant) != Some(invariant) {
@@ -135,10 +135,12 @@ fn each_fault_of_a_plugin_is_found_made_small_and_replays() {
         if text.len() > 700 {
             failures.push(format!("{fault}: not small: {text}"));
         }
-        let honest = with_fault("none").replay(&read).expect("a replay").1;
-        if !matches!(invariant, Invariant::NoTrap) && finding.input.settings.config.is_some() {
-            // The fault stands in the finding's own settings.
-            assert_eq!(honest, broken, "{fault}");
+        let config = read.input.settings.config.take();
+        let mended = config.expect("the fault's name").replace(fault, "none");
+        read.input.settings.config = Some(mended);
+        let broken = fuzzer.replay(&read).expect("a replay").1;
+        if broken.is_some() {
+            failures.push(format!("{fault}: mended, and replayed to {broken:?}"));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));

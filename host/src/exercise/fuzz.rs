@@ -50,6 +50,9 @@ pub const MAX_INPUT: usize = 1 << 20;
 /// Executions that making a finding small may take.
 const MINIMIZE: u32 = 2_000;
 
+/// Time that it may take: a plugin that loops takes seconds for each of them.
+const MINIMIZE_TIME: Duration = Duration::from_secs(30);
+
 /// Findings after which nobody looks for more.
 pub const MAX_FINDINGS: usize = 20;
 
@@ -279,9 +282,9 @@ impl<'a> Fuzzer<'a> {
         broken: &Broken,
     ) {
         let invariant = broken.invariant;
-        let mut again = None;
+        let (mut again, begun) = (None, Instant::now());
         let small = minimize::minimize(input, invariant, MINIMIZE, &mut |input| {
-            if shared.stop.load(Ordering::Relaxed) {
+            if shared.stop.load(Ordering::Relaxed) || begun.elapsed() > MINIMIZE_TIME {
                 return false;
             }
             match judged(runtime, &self.runner, input).broken {

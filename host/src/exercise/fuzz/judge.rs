@@ -161,14 +161,16 @@ fn judge(runner: &Runner, input: &Input, wire: &Wire, outcome: &Outcome) -> Verd
     if let Some(error) = &outcome.error {
         failure(error, &secrets)?;
     }
+    // A note may quote what the user wrote.
+    let most = MAX_MESSAGE + input.settings.config.as_ref().map_or(0, String::len);
     match &outcome.value {
-        Some(Value::Notes(all)) => notes(all, &secrets)?,
-        Some(Value::Catalog(catalog)) => listing(catalog, &secrets)?,
+        Some(Value::Notes(all)) => notes(all, most, &secrets)?,
+        Some(Value::Catalog(catalog)) => listing(catalog, most, &secrets)?,
         Some(Value::Model(found)) => model(found)?,
-        Some(Value::Health(Some(health))) => notes(&health.notes, &secrets)?,
+        Some(Value::Health(Some(health))) => notes(&health.notes, most, &secrets)?,
         Some(Value::Tokens(_) | Value::Health(None)) | None => {}
     }
-    events(outcome, &secrets)?;
+    events(outcome, most, &secrets)?;
     proportion(input, outcome)?;
     for request in wire.requests() {
         sent(&request, runner.placeholder())?;
@@ -225,7 +227,7 @@ fn drives_terminals(one: char) -> bool {
     one.is_control() || matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn notes(notes: &[Note], secrets: &[&str]) -> Verdict {
+fn notes(notes: &[Note], most: usize, secrets: &[&str]) -> Verdict {
     for note in notes {
         let kebab = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if note.code.is_empty() || !note.code.bytes().all(kebab) {
@@ -233,7 +235,7 @@ fn notes(notes: &[Note], secrets: &[&str]) -> Verdict {
             return breaks(Invariant::Promises, format!("the note's code is {code:?}"));
         }
         let message = &note.message;
-        if message.trim().is_empty() || message.len() > MAX_MESSAGE {
+        if message.trim().is_empty() || message.len() > most {
             let bytes = message.len();
             let code = &note.code;
             let how = format!("the message of the note {code} has {bytes} bytes");
@@ -249,8 +251,8 @@ fn notes(notes: &[Note], secrets: &[&str]) -> Verdict {
     Ok(())
 }
 
-fn listing(catalog: &Catalog, secrets: &[&str]) -> Verdict {
-    notes(&catalog.notes, secrets)?;
+fn listing(catalog: &Catalog, most: usize, secrets: &[&str]) -> Verdict {
+    notes(&catalog.notes, most, secrets)?;
     let mut seen = std::collections::BTreeSet::new();
     for one in &catalog.models {
         model(one)?;
@@ -292,7 +294,7 @@ fn model(model: &Model) -> Verdict {
 }
 
 /// What the grammar does not say of the events.
-fn events(outcome: &Outcome, secrets: &[&str]) -> Verdict {
+fn events(outcome: &Outcome, most: usize, secrets: &[&str]) -> Verdict {
     if outcome.endless {
         return breaks(Invariant::InProportion, "the events do not end");
     }
@@ -340,7 +342,7 @@ fn events(outcome: &Outcome, secrets: &[&str]) -> Verdict {
                     return breaks(Invariant::Promises, how);
                 }
             }
-            Event::Note(note) => notes(std::slice::from_ref(note), secrets)?,
+            Event::Note(note) => notes(std::slice::from_ref(note), most, secrets)?,
             _ => {}
         }
     }
