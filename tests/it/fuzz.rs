@@ -4,7 +4,7 @@
 #[allow(dead_code, reason = "the recipe of every component")]
 mod component;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
@@ -24,20 +24,23 @@ fn workspace() -> &'static Path {
 }
 
 /// The provider with faults, each named in its configuration; without one it is honest.
-fn faulty() -> &'static Plugin {
-    static PLUGIN: OnceLock<Plugin> = OnceLock::new();
-    PLUGIN.get_or_init(|| {
-        let file = component::build_package(workspace(), "faulty-provider").expect("a component");
-        Plugin::from_file(engine(), &file).expect("a plugin")
-    })
+pub(crate) fn faulty_file() -> PathBuf {
+    component::build_package(workspace(), "faulty-provider").expect("a component")
 }
 
-/// Exchanges of the server that the provider with faults speaks to.
+/// The folder of exchanges of the server that it speaks to.
+pub(crate) fn corpus() -> PathBuf {
+    workspace().join("tests/second/corpus")
+}
+
+fn faulty() -> &'static Plugin {
+    static PLUGIN: OnceLock<Plugin> = OnceLock::new();
+    PLUGIN.get_or_init(|| Plugin::from_file(engine(), &faulty_file()).expect("a plugin"))
+}
+
 fn its_exchanges() -> &'static [Exchange] {
     static READ: OnceLock<Vec<Exchange>> = OnceLock::new();
-    READ.get_or_init(|| {
-        Exchange::load(&workspace().join("tests/second/corpus")).expect("recordings")
-    })
+    READ.get_or_init(|| Exchange::load(&corpus()).expect("recordings"))
 }
 
 fn with_fault(name: &str) -> Fuzzer<'static> {

@@ -2,7 +2,10 @@
 
 use provider_host::plugin::EMBEDDED;
 
+use serde_json::Value;
+
 use super::process::Home;
+use crate::fuzz::{corpus, faulty_file};
 
 #[test]
 fn fuzzing_ours_finds_nothing_and_the_seed_gives_the_same_again() {
@@ -66,5 +69,53 @@ fn ctrl_c_ends_fuzzing_with_130_and_its_totals() {
     assert!(
         outcome.stdout.contains("Findings       0\n"),
         "{outcome:#?}"
+    );
+}
+
+#[test]
+fn a_finding_is_a_file_that_replays_with_1_until_it_is_mended() {
+    let home = Home::new();
+    let plugin = faulty_file();
+    let plugin = plugin.to_str().expect("a path");
+    let config = home.write("c.json5", "{fault: 'traps-at-a-broken-end'}");
+    let corpus = corpus();
+    let corpus = corpus.to_str().expect("a path");
+    let folder = home.path("findings");
+    let findings = folder.to_str().expect("a path");
+    let arguments = [
+        "--config",
+        &config,
+        "plugin",
+        "fuzz",
+        plugin,
+        "--runs",
+        "60",
+        "--seed",
+        "1",
+        "--corpus",
+        corpus,
+        "--findings",
+        findings,
+    ];
+    let stdout = home.run(&arguments).exits(1).stdout;
+    assert!(stdout.contains("no-trap in execution"), "{stdout}");
+    assert!(stdout.contains("Findings       1"), "{stdout}");
+
+    let mut files = std::fs::read_dir(&folder).expect("a folder");
+    let file = files.next().expect("a file").expect("a file").path();
+    assert!(files.next().is_none(), "one finding, one file");
+    let file = file.to_str().expect("a path");
+    let replay = ["plugin", "fuzz", plugin, "--replay", file];
+    let stdout = home.run(&replay).exits(1).stdout;
+    assert!(stdout.contains("no-trap is broken"), "{stdout}");
+
+    let text = std::fs::read_to_string(file).expect("a text");
+    let mut finding: Value = serde_json::from_str(&text).expect("JSON");
+    finding["input"]["settings"]["config"] = "{}".into();
+    std::fs::write(file, finding.to_string()).expect("a file");
+    let stdout = home.run(&replay).exits(0).stdout;
+    assert!(
+        stdout.contains("no-trap is not broken any more"),
+        "{stdout}"
     );
 }
