@@ -2,8 +2,8 @@
 //!
 //! cargo-fuzz wants a nightly compiler for its sanitizers. The core and the policy are safe Rust, where those would watch
 //! nothing; what is needed is coverage, and that the stable compiler instruments for whoever asks LLVM for it. So this task
-//! builds `fuzz/` with these flags, runs each target for a bounded number of inputs, and says what came of it. The same
-//! targets run under `cargo fuzz run TARGET`.
+//! builds `fuzz/` with these flags, runs each target for a bounded number of inputs, and says what came of it. The layout
+//! is that of cargo-fuzz, for those who have it.
 
 mod arguments;
 mod build;
