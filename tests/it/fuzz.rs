@@ -1,9 +1,5 @@
 //! Fuzzing in the sandbox: ours has nothing to be found, what is faulty is found, and what was found replays.
 
-#[path = "../../host/build/component.rs"]
-#[allow(dead_code, reason = "the recipe of every component")]
-mod component;
-
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
@@ -15,6 +11,7 @@ use provider_host::exercise::fuzz::{Finding, Fuzzer, Invariant, Options, Progres
 use provider_host::policy::SandboxLimits;
 use serde_json::{Value, json};
 
+use crate::hostile::component;
 use crate::recorded;
 use crate::support::{BOUND, engine, plugin};
 
