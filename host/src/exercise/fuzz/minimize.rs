@@ -102,7 +102,7 @@ impl Search<'_> {
         self.without(best, |asked| asked.request.tool_choice = None);
         self.without(best, |asked| asked.request.reasoning = None);
         let mut at = 0;
-        while at < messages(best) {
+        while messages(best) > 1 && at < messages(best) {
             let removed = self.without(best, |asked| {
                 asked.request.messages.remove(at);
             });
