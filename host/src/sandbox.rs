@@ -36,7 +36,7 @@ use crate::bindings::{
     CountsTokens, CountsTokensIndices, ServerHealth, TellsHealth, TellsHealthIndices, TokenCount,
     World, WorldIndices, types,
 };
-use crate::egress::{Egress, Hooks, link_http_error_code};
+use crate::egress::{Egress, Hooks, TransportError, link_http_error_code};
 use crate::engine::{Clock, Engine};
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::grammar::Violation;
@@ -488,6 +488,12 @@ impl Sandbox {
         let Some(cause) = hooks.last_failure().filter(|_| transport_speaks) else {
             return error.map_texts(redact).bounded();
         };
+        if let TransportError::RequestBodyTooLarge { .. } = cause {
+            // A plugin is told a number that has no place among the causes it knows; it is the caller's own doing.
+            let advice = cause.advice().unwrap_or_default();
+            let message = format!("{cause} ({advice})");
+            return Error::new(ErrorKind::InvalidRequest, message).caused_by(cause);
+        }
         let detail = cause.detail().filter(|detail| !detail.is_empty());
         error
             .map_message(|message| match detail {

@@ -55,8 +55,8 @@ fn limits() -> Vec<Limit> {
         limit!(network.request_body_bytes, "the request is larger than"),
         limit!(network.response_header_bytes, "header is too large"),
         limit!(network.response_header_fields, "header is too large"),
-        limit!(network.response_body_bytes, "larger than"),
-        limit!(network.concurrent_requests, "requests under way"),
+        limit!(network.response_body_bytes, "more than"),
+        limit!(network.concurrent_requests, "are under way already"),
     ]
 }
 

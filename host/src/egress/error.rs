@@ -256,6 +256,8 @@ impl TransportError {
             | Self::ContentCoding(detail)
             | Self::TlsAlert { alert: detail, .. } => quote(detail),
             Self::Configuration(detail) => detail.clone(),
+            Self::TooManyRequests { limit } => format!("{limit} are under way already"),
+            Self::ResponseBodyTooLarge { limit } => format!("more than {limit} bytes"),
             _ => return None,
         })
     }
