@@ -118,7 +118,7 @@ async fn an_exchange_that_fails_fails_as_over_the_network() {
         ),
         (
             Reply::events([body]).ending(Ending::Broken),
-            "interrupted",
+            "protocol",
             true,
         ),
         (Reply::events([body]), "interrupted", true),
