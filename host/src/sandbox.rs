@@ -174,7 +174,7 @@ pub(crate) struct Sandbox {
     instance: Instance,
     world: World,
     pace: Pace,
-    /// The plugin's errors are given out word for word: somebody is there to judge them.
+    /// The plugin's errors and notes are given out word for word: somebody is there to judge them.
     verbatim: bool,
 }
 
@@ -466,6 +466,9 @@ impl Sandbox {
     }
 
     fn show(&self, note: &mut types::Note) {
+        if self.verbatim {
+            return;
+        }
         let message = std::mem::take(&mut note.message);
         note.message = printable(self.store.data().hooks.redact(message));
     }

@@ -10,7 +10,7 @@ use crate::egress::TransportError;
 use crate::error::Result;
 
 impl Sandbox {
-    /// From now on the plugin's errors come as it makes them. What a host does to them, to cut them, to take out what could
+    /// From now on the plugin's errors and notes come as it makes them. What a host does to them, to cut them, to take out what could
     /// drive a terminal and to add what the transport knows, would hide what a plugin did wrong.
     pub(crate) fn verbatim(mut self) -> Self {
         self.verbatim = true;
