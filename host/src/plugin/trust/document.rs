@@ -184,7 +184,7 @@ mod tests {
             ),
             (
                 "{ signatures: 'required', keys: ['RW'] }",
-                "an object of names and texts",
+                "expected opening brace at line 1 column 33",
             ),
             (
                 "{ signatures: 'required', digests: { a: 'beef' } }",
