@@ -20,7 +20,7 @@ mod interpolation;
 mod keys;
 mod messages;
 mod mistakes;
-mod page;
+pub(crate) mod page;
 mod params;
 mod reasoning;
 mod request;

@@ -462,6 +462,22 @@ async fn each_attack_of_a_plugin_ends_within_its_limits_and_no_healthy_chat_noti
     crate::computed::block("docs/attacks.md", "plugins", &page(&runs));
 }
 
+#[test]
+fn every_test_that_the_page_about_security_names_exists() {
+    let page = include_str!("../../docs/security.md");
+    let words = page.split('`').skip(1).step_by(2);
+    let tests: Vec<&str> = words
+        .filter(|word| word.starts_with("it::") || word.starts_with("provider_host::"))
+        .collect();
+    assert!(
+        tests.len() > 10,
+        "the page names its tests otherwise: {tests:?}"
+    );
+    for test in tests {
+        assert!(crate::behaviour::page::exists(test), "{test} is not there");
+    }
+}
+
 /// The test above proves nothing if nobody looks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_gets_out_is_seen() {

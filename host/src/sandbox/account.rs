@@ -6,7 +6,7 @@
 //! An honest provider computes because bytes come: so much for a piece of an answer, so much for each byte. Those pay. A
 //! guest that computes beyond its traffic and a [`CREDIT`] (which it gets while its plugin's other chats have not used up
 //! theirs together, see [`Purse`]) is in debt, and waits its turn
-//! ([`Turns`](super::turns::Turns)) instead of running at once.
+//! ([`Turns`]) instead of running at once.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

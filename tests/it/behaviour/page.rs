@@ -119,7 +119,7 @@ fn tests(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Whether there is such a test, such as `it::replay::name`.
-fn exists(test: &str) -> bool {
+pub(crate) fn exists(test: &str) -> bool {
     let path: Vec<&str> = test.split("::").collect();
     let Some((name, modules)) = path.split_last() else {
         return false;
