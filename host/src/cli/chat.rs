@@ -80,7 +80,7 @@ impl Lines {
     }
 
     fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
-        writeln!(self.out, "{}", json::text(line)?)
+        json::write_line(&mut self.out, line)
     }
 
     fn error(&mut self, error: &anyhow::Error, so_far: Option<&Answer>) -> io::Result<()> {

@@ -4,10 +4,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use provider_host::check::{Options, Recorded, Report, Suite, Verdict, all};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::arguments::Arguments;
 use super::failure::{Failure, Status};
+use super::json;
 use super::opened;
 use super::terminal::{BAD, BOLD, DIM, GOOD, WARNING, escaped};
 
@@ -23,9 +24,10 @@ pub(super) async fn run(
         Failure::unusable_plugin(format!("{}: {error}", file.display()))
     };
     let id = provider_host::plugin::inspect(&bytes).map_err(named)?;
-    let id = id.manifest.map(|manifest| manifest.id).unwrap_or_default();
+    let id = id.manifest.map(|manifest| manifest.id);
     let mut options = Options::default();
-    if let Some(path) = &arguments.config {
+    // Without an id there is no entry to look for, and the suite says what is missing.
+    if let (Some(path), Some(id)) = (&arguments.config, id) {
         options = options.with_config(entry(path, &id)?);
     }
     if let Some(folder) = corpus {
@@ -43,15 +45,14 @@ pub(super) async fn run(
             _ => 0,
         }] += 1;
         match as_json {
-            true => writeln!(std::io::stdout(), "{}", line(&report))?,
+            true => json::write_line(&mut std::io::stdout(), &line(&report))?,
             false => tell(&report, &mut anstream::stdout())?,
         }
     }
     let [passed, failed, skipped] = totals;
     if as_json {
-        let totals =
-            json!({"type": "totals", "passed": passed, "failed": failed, "skipped": skipped});
-        writeln!(std::io::stdout(), "{totals}")?;
+        let totals = serde_json::json!({"type": "totals", "passed": passed, "failed": failed, "skipped": skipped});
+        json::write_line(&mut std::io::stdout(), &totals)?;
     } else {
         let totals = format!("{passed} passed, {failed} failed, {skipped} skipped");
         writeln!(anstream::stdout(), "\n{BOLD}{totals}{BOLD:#}")?;
@@ -83,7 +84,7 @@ pub(super) fn entry(path: &Path, id: &str) -> anyhow::Result<Map<String, Value>>
 
 fn line(report: &Report) -> Value {
     let check = report.check;
-    let mut line = json!({
+    let mut line = serde_json::json!({
         "type": "check",
         "group": check.group.name(),
         "name": check.name,

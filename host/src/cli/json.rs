@@ -10,7 +10,7 @@ use provider_host::route::Step;
 use provider_host::types;
 use serde::Serialize;
 
-pub(super) use harmless::{text, write_pretty};
+pub(super) use harmless::{write_line, write_pretty};
 
 /// One line of `chat --json`.
 #[derive(Debug, Serialize)]

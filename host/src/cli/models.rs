@@ -48,7 +48,7 @@ fn write_json(provider: &str, models: &[types::Model]) -> anyhow::Result<()> {
             .collect(),
     };
     let mut out = std::io::stdout().lock();
-    Ok(writeln!(out, "{}", json::text(&models)?)?)
+    Ok(json::write_line(&mut out, &models)?)
 }
 
 /// The models as a table. Columns that would say the same everywhere, names

@@ -197,7 +197,7 @@ impl NetworkTransport {
                     after: timing.first_byte,
                 });
             }
-            Ok(Err(error)) => return Err(self.head_failure(&error)),
+            Ok(Err(error)) => return Err(self.answer_failure(&error)),
             Ok(Ok(response)) => response,
         };
         useless.forget();
@@ -228,6 +228,17 @@ impl NetworkTransport {
     }
 
     /// Sorts what hyper says before the head of a response is there.
+    fn answer_failure(&self, error: &hyper::Error) -> TransportError {
+        match self.head_failure(error) {
+            // The handshake was over and the request had left: what came for an answer is no TLS. An alert may be the
+            // end of a handshake still, as the server sees it (RFC 8446 §4.4.2.4).
+            TransportError::Tls { detail, .. } => {
+                TransportError::Protocol(format!("the TLS connection broke: {detail}"))
+            }
+            other => other,
+        }
+    }
+
     fn head_failure(&self, error: &hyper::Error) -> TransportError {
         if error.is_parse_too_large() {
             return TransportError::HeadersTooLarge {

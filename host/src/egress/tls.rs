@@ -169,6 +169,14 @@ fn untrusted(why: &CertificateError) -> String {
             "it is not valid yet".to_owned()
         }
         CertificateError::NotValidForName => "it is for another name".to_owned(),
+        // A crate's own error in a coat that shows its name for programmers.
+        CertificateError::Other(other) => match other.0.to_string().as_str() {
+            "CaUsedAsEndEntity" => {
+                "it is that of an authority, and no server's own: make one that is not marked as CA"
+                    .to_owned()
+            }
+            words => words.to_owned(),
+        },
         other => other.to_string(),
     }
 }

@@ -8,12 +8,38 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 
 use crate::cli::terminal::is_harmful;
 
-/// A value in one line, without a line break.
-pub(in crate::cli) fn text(value: &impl Serialize) -> io::Result<String> {
-    Ok(harmless(&serde_json::to_string(value)?).into_owned())
+/// Writes a value in a line of its own, piece by piece: an answer may have hundreds of megabytes, and escapes six times
+/// that.
+pub(in crate::cli) fn write_line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(&mut *out, Harmless))?;
+    out.write_all(b"\n")
+}
+
+/// Compact JSON whose strings are harmless.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut written = 0;
+        for (at, one) in fragment.char_indices().filter(|(_, one)| is_harmful(*one)) {
+            out.write_all(&fragment.as_bytes()[written..at])?;
+            let mut units = [0; 2];
+            for unit in one.encode_utf16(&mut units) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            written = at + one.len_utf8();
+        }
+        out.write_all(&fragment.as_bytes()[written..])
+    }
 }
 
 /// Writes a value over several lines.
@@ -49,12 +75,18 @@ mod tests {
     #[test]
     fn what_drives_a_terminal_is_escaped_and_reads_the_same() {
         let said = "a\u{1b}[2J\u{9b}31m\u{7f}\u{202e}b\u{2066}\n\tc é 漢 \u{1f600}";
-        let json = text(&said).expect("JSON");
+        let text = |value: &str| {
+            let mut line = Vec::new();
+            write_line(&mut line, &value).expect("JSON");
+            let line = String::from_utf8(line).expect("UTF-8");
+            line.strip_suffix('\n').expect("a line").to_owned()
+        };
+        let json = text(said);
         assert_eq!(
             json,
             "\"a\\u001b[2J\\u009b31m\\u007f\\u202eb\\u2066\\n\\tc é 漢 \u{1f600}\""
         );
         assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), said);
-        assert_eq!(text(&"plain").expect("JSON"), "\"plain\"");
+        assert_eq!(text("plain"), "\"plain\"");
     }
 }

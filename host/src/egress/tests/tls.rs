@@ -28,6 +28,16 @@ async fn tls_server_with(
     key: &KeyPair,
     change: impl FnOnce(&mut ServerConfig),
 ) -> SocketAddr {
+    tls_server_that(certificate, key, change, false).await
+}
+
+/// One that `breaks` answers each request in plain text, below TLS.
+async fn tls_server_that(
+    certificate: CertificateDer<'static>,
+    key: &KeyPair,
+    change: impl FnOnce(&mut ServerConfig),
+    breaks: bool,
+) -> SocketAddr {
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -46,6 +56,10 @@ async fn tls_server_with(
                 return;
             };
             while read_request(&mut stream).await.is_some() {
+                if breaks {
+                    stream.get_mut().0.write_all(OK.as_bytes()).await.unwrap();
+                    continue;
+                }
                 stream.write_all(OK.as_bytes()).await.unwrap();
                 stream.flush().await.unwrap();
             }
@@ -120,6 +134,31 @@ async fn a_tls_server_is_no_plain_http_server() {
     let failure = hooks.last_failure().unwrap();
     let advice = failure.advice().unwrap_or_default();
     assert!(advice.contains("write https://"), "{failure}: {advice}");
+}
+
+#[tokio::test]
+async fn what_breaks_tls_after_the_request_had_left_is_no_failed_handshake() {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let address = tls_server_that(certificate.der().clone(), &key, |_| (), true).await;
+    let (mut hooks, url) = https("localhost", address, Some(&certificate.pem()));
+    let told = fetch(&mut hooks, get(&url)).await.unwrap_err();
+    assert_eq!(told, "HttpProtocolError");
+    assert!(hooks.last_failure().unwrap().request_sent());
+}
+
+#[tokio::test]
+async fn the_certificate_of_an_authority_is_refused_in_words() {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap();
+    let address = tls_server_with(certificate.der().clone(), &key, |_| ()).await;
+    let (mut hooks, url) = https("localhost", address, Some(&certificate.pem()));
+    fetch(&mut hooks, get(&url)).await.unwrap_err();
+    let failure = hooks.last_failure().unwrap().to_string();
+    assert!(failure.contains("that of an authority"), "{failure}");
 }
 
 #[tokio::test]
