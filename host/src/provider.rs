@@ -202,6 +202,16 @@ impl Provider {
         Ok(Chat::new(sandbox, running))
     }
 
+    /// Starts an instance of the plugin and drops it: for the benchmarks, which have no other way to see that alone.
+    ///
+    /// # Errors
+    ///
+    /// As every call that starts one.
+    #[doc(hidden)]
+    pub async fn instantiate(&self) -> Result<()> {
+        self.sandbox().await.map(drop)
+    }
+
     /// Whether requests for a model can be made.
     fn ready(&self, model: &types::Model) -> Result<()> {
         match self.inner.unready.iter().find(|one| one.id == model.id) {

@@ -1,0 +1,45 @@
+//! One reader over one answer, for a profiler: `one READER KIND PER_FRAME EVENTS TIMES`.
+
+use std::hint::black_box;
+
+use provider_bench::answer::{self, Kind};
+use provider_bench::measure::thread_time;
+use provider_bench::native;
+use provider_bench::sandbox::{self, Memory};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [reader, kind, per_frame, events, times] = &arguments[..] else {
+        eprintln!("usage: one sandbox|suspended|core|chat KIND PER_FRAME EVENTS TIMES");
+        std::process::exit(2);
+    };
+    let kind = Kind::ALL.into_iter().find(|one| one.name() == kind);
+    let kind = kind.expect("a kind of answer");
+    let number = |text: &String| text.parse::<usize>().expect("a number");
+    let (events, times) = (number(events), number(times));
+    let frames = answer::frames(kind, events, number(per_frame));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let time = runtime.block_on(async {
+        if reader == "core" {
+            let began = thread_time();
+            for _ in 0..times {
+                black_box(native::core(&frames));
+            }
+            return thread_time() - began;
+        }
+        let engine = sandbox::engine();
+        let plugin = sandbox::plugin(&engine);
+        let provider = sandbox::provider(&plugin, Memory::new(frames, reader == "suspended"));
+        let (model, request) = (sandbox::model(), sandbox::request());
+        black_box(sandbox::chat(&provider, &model, &request).await);
+        let began = thread_time();
+        for _ in 0..times {
+            black_box(sandbox::chat(&provider, &model, &request).await);
+        }
+        thread_time() - began
+    });
+    println!("{:.1} ns per event", time as f64 / (events * times) as f64);
+}
