@@ -26,12 +26,14 @@ mod answer;
 pub mod calls;
 mod chunk;
 mod sniff;
+mod template;
 #[cfg(test)]
 mod tests;
 mod think;
 
 use answer::{Answer, End};
 use sniff::{Content, Sniffer};
+use template::Template;
 
 /// Longest whole (not streamed) answer, in bytes.
 pub const MAX_WHOLE_BYTES: usize = 16 << 20;
@@ -65,6 +67,8 @@ pub struct Decoder {
     status: u16,
     headers: Vec<(String, Vec<u8>)>,
     body: Body,
+    /// What the last pieces of a stream looked like.
+    template: Template,
     /// Bytes since the last event.
     barren: usize,
 }
@@ -93,6 +97,7 @@ impl Decoder {
             status: 0,
             headers: Vec::new(),
             body: Body::Unknown(Sniffer::new(None)),
+            template: Template::default(),
             barren: 0,
         }
     }
@@ -205,8 +210,16 @@ impl Decoder {
     fn take_known(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Error> {
         match &mut self.body {
             Body::Stream(parser) => {
+                let too_much = |limit| too_much(&self.context, self.status, limit);
                 let mut input = bytes;
                 loop {
+                    let whole = parser.is_between_events();
+                    while whole && let Some((text, rest)) = self.template.read(input) {
+                        input = rest;
+                        let place = self.template.place();
+                        self.answer.piece(place, text, out).map_err(too_much)?;
+                    }
+                    let before = input;
                     let data = match parser.next(&mut input) {
                         Ok(Some(data)) => data,
                         Ok(None) => return Ok(()),
@@ -218,8 +231,14 @@ impl Decoder {
                             ));
                         }
                     };
-                    let done = event(&mut self.answer, &self.context, self.status, data, out)?;
-                    if done {
+                    let source = whole.then(|| behind(before, input));
+                    let mut event = Data {
+                        context: &self.context,
+                        status: self.status,
+                        answer: &mut self.answer,
+                        template: &mut self.template,
+                    };
+                    if event.take(data, source, out)? {
                         self.body = Body::Over;
                         return Ok(());
                     }
@@ -358,53 +377,72 @@ impl Decoder {
     }
 }
 
-/// Takes the data of one event; true when it is the good end.
-fn event(
-    answer: &mut Answer,
-    context: &Context,
+/// What was taken off the front of `before`, so that `input` is left.
+fn behind<'i>(before: &'i [u8], input: &[u8]) -> &'i [u8] {
+    let taken = before.len() - input.len().min(before.len());
+    before.get(..taken).unwrap_or_default()
+}
+
+/// Where the data of one event go.
+struct Data<'d> {
+    context: &'d Context,
     status: u16,
-    data: &[u8],
-    out: &mut Vec<Event>,
-) -> Result<bool, Error> {
-    let data = data.trim_ascii();
-    if data.is_empty() {
-        // Some servers keep the connection alive with empty events.
-        return Ok(false);
-    }
-    if data == b"[DONE]" {
-        if answer.reason.is_some() {
-            answer.end(End::Done, out);
-            return Ok(true);
+    answer: &'d mut Answer,
+    template: &'d mut Template,
+}
+
+impl Data<'_> {
+    /// Takes the data of one event; true when it is the good end. `source`: all bytes of the event, if they came whole.
+    fn take(
+        &mut self,
+        data: &[u8],
+        source: Option<&[u8]>,
+        out: &mut Vec<Event>,
+    ) -> Result<bool, Error> {
+        let (context, status) = (self.context, self.status);
+        let data = data.trim_ascii();
+        if data.is_empty() {
+            // Some servers keep the connection alive with empty events.
+            return Ok(false);
         }
-        let what =
-            "the server ended the stream without a finish reason: the answer is not complete";
-        return Err(Error {
-            status: Some(status),
-            retryable: !answer.started,
-            request_sent: true,
-            ..Error::new(ErrorKind::Interrupted, error::say(context, what, "", ""))
-        });
-    }
-    let text = text::lossy(data);
-    let mended;
-    let chunk = match chunk::parse(&text) {
-        Ok(chunk) => chunk,
-        Err(error) if error.what() == chunk::CROWDED => return Err(crowded(context, status)),
-        Err(_) => {
-            mended = chunk::mend_surrogates(&text);
-            match mended.as_deref().map(chunk::parse) {
-                Some(Ok(chunk)) => chunk,
-                _ => return Err(not_json(context, status, data)),
+        if data == b"[DONE]" {
+            if self.answer.reason.is_some() {
+                self.answer.end(End::Done, out);
+                return Ok(true);
             }
+            let what =
+                "the server ended the stream without a finish reason: the answer is not complete";
+            return Err(Error {
+                status: Some(status),
+                retryable: !self.answer.started,
+                request_sent: true,
+                ..Error::new(ErrorKind::Interrupted, error::say(context, what, "", ""))
+            });
         }
-    };
-    if chunk.is_error {
-        return Err(error::from_event(context, status, data));
+        let text = text::lossy(data);
+        let mended;
+        let chunk = match chunk::parse(&text) {
+            Ok(chunk) => chunk,
+            Err(error) if error.what() == chunk::CROWDED => return Err(crowded(context, status)),
+            Err(_) => {
+                mended = chunk::mend_surrogates(&text);
+                match mended.as_deref().map(chunk::parse) {
+                    Some(Ok(chunk)) => chunk,
+                    _ => return Err(not_json(context, status, data)),
+                }
+            }
+        };
+        if chunk.is_error {
+            return Err(error::from_event(context, status, data));
+        }
+        if let Some(source) = source {
+            self.template.learn(source, &chunk);
+        }
+        self.answer
+            .chunk(chunk, false, out)
+            .map_err(|limit| too_much(context, status, limit))?;
+        Ok(false)
     }
-    answer
-        .chunk(chunk, false, out)
-        .map_err(|limit| too_much(context, status, limit))?;
-    Ok(false)
 }
 
 fn protocol(context: &Context, status: u16, what: &str) -> Error {

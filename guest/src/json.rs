@@ -255,31 +255,14 @@ impl<'a> Reader<'a> {
         }
         self.at += 1;
         let start = self.at;
-        let mut escaped = false;
-        loop {
-            self.at += plain(self.text.as_bytes().get(self.at..).unwrap_or_default());
-            match self.byte() {
-                b'"' => {
-                    let inner = text::between(self.text, start, self.at);
-                    self.at += 1;
-                    return Ok((inner, escaped));
-                }
-                b'\\' => {
-                    escaped = true;
-                    self.at += 1;
-                    match self.byte() {
-                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                        b'u' if code_unit(self.text.as_bytes(), self.at + 1).is_some() => {
-                            self.at += 4;
-                        }
-                        _ => return Err(self.malformed("an escape that JSON does not have")),
-                    }
-                    self.at += 1;
-                }
-                _ if self.at >= self.text.len() => {
-                    return Err(self.malformed("a string without an end"));
-                }
-                _ => return Err(self.malformed("a control character in a string")),
+        match inside(self.text.as_bytes().get(start..).unwrap_or_default()) {
+            Ok(Inside { length, escaped }) => {
+                self.at += length + 1;
+                Ok((text::between(self.text, start, start + length), escaped))
+            }
+            Err((at, what)) => {
+                self.at += at;
+                Err(self.malformed(what))
             }
         }
     }
@@ -340,6 +323,43 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The inside of a string.
+pub(crate) struct Inside {
+    /// Bytes before the closing quote.
+    pub(crate) length: usize,
+    /// There are escapes among them, each well-formed by itself.
+    pub(crate) escaped: bool,
+}
+
+/// Reads on from behind an opening quote to the closing one. Else where the string is broken, and how.
+pub(crate) fn inside(bytes: &[u8]) -> Result<Inside, (usize, &'static str)> {
+    let mut at = 0;
+    let mut escaped = false;
+    loop {
+        at += plain(bytes.get(at..).unwrap_or_default());
+        match bytes.get(at) {
+            Some(b'"') => {
+                return Ok(Inside {
+                    length: at,
+                    escaped,
+                });
+            }
+            Some(b'\\') => {
+                escaped = true;
+                at += 1;
+                match bytes.get(at) {
+                    Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {}
+                    Some(b'u') if code_unit(bytes, at + 1).is_some() => at += 4,
+                    _ => return Err((at, "an escape that JSON does not have")),
+                }
+                at += 1;
+            }
+            None => return Err((at, "a string without an end")),
+            Some(_) => return Err((at, "a control character in a string")),
+        }
+    }
+}
+
 /// How many bytes stand before the first quote, backslash or control character.
 fn plain(bytes: &[u8]) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
@@ -382,7 +402,7 @@ fn code_unit(bytes: &[u8], at: usize) -> Option<u32> {
 
 /// The text of a string whose escapes are well-formed; none if one of them is
 /// half a surrogate pair.
-fn unescape(inner: &str) -> Option<String> {
+pub(crate) fn unescape(inner: &str) -> Option<String> {
     let bytes = inner.as_bytes();
     let mut text = String::with_capacity(inner.len());
     let (mut at, mut done) = (0, 0);

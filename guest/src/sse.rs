@@ -58,6 +58,14 @@ impl Parser {
         Self::default()
     }
 
+    /// Nothing is held of what came before: the next byte begins an event.
+    pub fn is_between_events(&self) -> bool {
+        self.line.is_empty()
+            && (self.handed_out || !self.has_data)
+            && !self.skip_line_feed
+            && self.past_first_line
+    }
+
     /// Takes bytes off the front of `input` until an event is complete, and
     /// returns its data; `None` when the input is used up.
     ///

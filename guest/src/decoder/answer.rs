@@ -4,12 +4,13 @@
 //! first inside a delta, which finish reason it is in the end, which account is
 //! the last. Nothing here knows how chunks are framed.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::calls::{Calls, TooMuch};
 use super::chunk::{self, Chunk, Delta};
+use super::template::Place;
 use super::think::Think;
 use crate::error::quote;
 use crate::text;
@@ -120,18 +121,14 @@ impl Answer {
         out: &mut Vec<Event>,
     ) -> Result<(), TooMuch> {
         if let Some(thinking) = delta.thinking.take() {
-            self.think.stop(out);
-            self.thought = true;
-            out.push(Event::Reasoning(thinking.into_owned()));
+            self.thinking(thinking, out);
         }
-        let from = out.len();
         if let Some(text) = delta.content.take() {
-            self.think.push(text, out);
+            self.content(text, out);
         }
         if let Some(text) = delta.refusal.take() {
-            self.think.push(text, out);
+            self.content(text, out);
         }
-        self.observe(out.get(from..).unwrap_or_default());
 
         let function = delta
             .function_call
@@ -153,6 +150,37 @@ impl Answer {
             }
         }
         Ok(())
+    }
+
+    /// Takes the text of a chunk that has nothing else to tell.
+    pub(super) fn piece(
+        &mut self,
+        place: Place,
+        text: Cow<'_, str>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), TooMuch> {
+        match place {
+            Place::Content => self.content(text, out),
+            Place::Thinking => self.thinking(text, out),
+            Place::Arguments(index) => {
+                self.let_go(out);
+                let call = chunk::Call::arguments(index, text);
+                self.calls.piece(call, &self.id, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn thinking(&mut self, text: Cow<'_, str>, out: &mut Vec<Event>) {
+        self.think.stop(out);
+        self.thought = true;
+        out.push(Event::Reasoning(text.into_owned()));
+    }
+
+    fn content(&mut self, text: Cow<'_, str>, out: &mut Vec<Event>) {
+        let from = out.len();
+        self.think.push(text, out);
+        self.observe(out.get(from..).unwrap_or_default());
     }
 
     /// The good end: account, notes, finish. `let_go` and the ends of the calls

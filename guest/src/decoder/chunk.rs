@@ -12,6 +12,7 @@
 //! A whole answer (`chat.completion`) has the same fields with `message` in the
 //! place of `delta`, and is read here too.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -79,6 +80,20 @@ pub(super) struct Call<'a> {
     pub index: Option<u64>,
     pub id: Text<'a>,
     pub function: Function<'a>,
+}
+
+impl<'a> Call<'a> {
+    /// A piece that goes on with the arguments of the call at a position.
+    pub(super) fn arguments(index: u64, text: Cow<'a, str>) -> Self {
+        Self {
+            index: Some(index),
+            function: Function {
+                arguments: Text(Some(text)),
+                ..Function::default()
+            },
+            ..Self::default()
+        }
+    }
 }
 
 /// The function of a call.
