@@ -241,11 +241,14 @@ fn words(id: &str) -> Vec<&str> {
 }
 
 fn holds(family: &Family, words: &[&str]) -> bool {
-    if text::pieces(family.never, b" ").any(|word| words.contains(&word)) {
-        return false;
-    }
+    let first = family.name.as_bytes().first();
     (0..words.len()).any(|at| {
-        let Some((rest, glued)) = behind(family.name, words.get(at..).unwrap_or_default()) else {
+        let from = words.get(at..).unwrap_or_default();
+        // Most rows have nothing in common with an id, and a server may list thousands.
+        if from.first().and_then(|word| word.as_bytes().first()) != first {
+            return false;
+        }
+        let Some((rest, glued)) = behind(family.name, from) else {
             return false;
         };
         let version = match glued {
@@ -262,6 +265,7 @@ fn holds(family: &Family, words: &[&str]) -> bool {
             && (family.any.is_empty()
                 || text::pieces(family.any, b" ")
                     .any(|word| word == suffix || words.contains(&word)))
+            && !text::pieces(family.never, b" ").any(|word| words.contains(&word))
     })
 }
 

@@ -65,7 +65,10 @@ pub(super) fn models(body: &str) -> Result<(Vec<Model>, usize), &'static str> {
             .unwrap_or(DEFAULT_CONTEXT_WINDOW);
         let (named, root) = (traits(id), text_of(fields, "root"));
         // A model served under another name still says what it was loaded from.
-        let by_root = traits(root.as_deref().unwrap_or(""));
+        let by_root = match root {
+            Some(root) if root != *id => traits(&root),
+            _ => named,
+        };
         let mut input = vec![Modality::Text];
         if named.vision || by_root.vision {
             input.push(Modality::Image);
