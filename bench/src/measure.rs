@@ -2,29 +2,30 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 
 /// Nanoseconds of the machine's monotonic clock: the same for all processes.
 #[must_use]
 pub fn now() -> u64 {
-    nanoseconds(ClockId::Monotonic)
+    nanoseconds(ClockId::CLOCK_MONOTONIC)
 }
 
 /// Processor time of this thread, user and system, in nanoseconds.
 #[must_use]
 pub fn thread_time() -> u64 {
-    nanoseconds(ClockId::ThreadCPUTime)
+    nanoseconds(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }
 
 fn nanoseconds(clock: ClockId) -> u64 {
-    let time = clock_gettime(clock);
-    Duration::try_from(time).map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+    clock_gettime(clock).map_or(0, |time| {
+        u64::try_from(Duration::from(time).as_nanos()).unwrap_or(u64::MAX)
+    })
 }
 
 /// Processor time of this whole process, user and system, in microseconds.
 #[must_use]
 pub fn process_time() -> u64 {
-    nanoseconds(ClockId::ProcessCPUTime) / 1_000
+    nanoseconds(ClockId::CLOCK_PROCESS_CPUTIME_ID) / 1_000
 }
 
 /// A line of `/proc/self/status` in KiB, such as `VmRSS`; 0 where there is none.

@@ -198,3 +198,48 @@ fn each_line(frames: &[Bytes], mut take: impl FnMut(&[u8])) {
         cut.extend_from_slice(rest);
     }
 }
+
+/// The request of a chat, made by the guest's own core: what a chat costs before its first byte.
+///
+/// # Panics
+///
+/// The settings are honest, and not taken.
+pub fn prepare() -> usize {
+    use vllm_provider::types::{
+        ChatRequest, ContentPart, Cost, Message, Modality, Model, ModelSource, Sampling, Settings,
+    };
+
+    let settings = Settings {
+        config: Some(r#"{"baseUrl":"http://127.0.0.1:8000/v1"}"#.into()),
+        api_key: Some("EMPTY".into()),
+        discover: true,
+        models: Vec::new(),
+    };
+    let model = Model {
+        id: "Qwen/Qwen3-8B".into(),
+        name: "Qwen/Qwen3-8B".into(),
+        reasoning: false,
+        input: vec![Modality::Text],
+        cost: Cost::default(),
+        context_window: 40_960,
+        max_tokens: 8_192,
+        parent: None,
+        source: ModelSource::Discovered,
+    };
+    let request = ChatRequest {
+        messages: vec![Message::User(vec![ContentPart::Text("Say hello.".into())])],
+        tools: Vec::new(),
+        tool_choice: None,
+        parallel_tool_calls: None,
+        max_tokens: None,
+        prompt_tokens: None,
+        sampling: Sampling::default(),
+        stop: Vec::new(),
+        response_format: None,
+        reasoning: None,
+        priority: None,
+        extra: None,
+    };
+    let chat = vllm_provider::request::prepare(&settings, &model, &request).expect("a request");
+    chat.http.body.len()
+}

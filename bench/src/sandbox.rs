@@ -91,6 +91,10 @@ impl http_body::Body for Body {
 pub fn engine() -> Engine {
     let mut options = EngineOptions::default();
     options.cache_dir = provider_host::default_cache_dir();
+    // A pool of the usual size has more address space than some profilers can follow.
+    if let Ok(chats) = std::env::var("BENCH_MAX_CHATS") {
+        options.max_chats = chats.parse().expect("a number");
+    }
     Engine::new(options).expect("an engine")
 }
 

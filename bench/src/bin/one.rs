@@ -10,7 +10,7 @@ use provider_bench::sandbox::{self, Memory};
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [reader, kind, per_frame, events, times] = &arguments[..] else {
-        eprintln!("usage: one sandbox|suspended|core|chat KIND PER_FRAME EVENTS TIMES");
+        eprintln!("usage: one sandbox|suspended|core|prepare KIND PER_FRAME EVENTS TIMES");
         std::process::exit(2);
     };
     let kind = Kind::ALL.into_iter().find(|one| one.name() == kind);
@@ -23,6 +23,13 @@ fn main() {
         .build()
         .expect("a runtime");
     let time = runtime.block_on(async {
+        if reader == "prepare" {
+            let began = thread_time();
+            for _ in 0..times {
+                black_box(native::prepare());
+            }
+            return thread_time() - began;
+        }
         if reader == "core" {
             let began = thread_time();
             for _ in 0..times {
