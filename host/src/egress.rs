@@ -58,6 +58,7 @@ mod dial;
 mod error;
 mod error_code;
 mod hooks;
+mod link;
 mod metered;
 mod network;
 mod pool;

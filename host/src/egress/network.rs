@@ -13,6 +13,7 @@
 //! died between reading and answering generates twice; vLLM aborts the first when its connection goes.
 
 use super::dial::{Dialer, Stream};
+use super::link::Link;
 use super::metered::{Metered, Useless};
 use super::pool::Pool;
 use super::resolver::{Resolver, SystemResolver};
@@ -24,23 +25,17 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::client::conn::http1::Builder;
 use hyper_util::rt::TokioIo;
 use std::error::Error as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
-
-/// A connection, as far as a request is given to it.
-pub(super) struct Sender {
-    pub(super) http: SendRequest<Full<Bytes>>,
-    useless: Useless,
-}
 
 /// hyper's least buffer; a smaller one is refused by panic.
 const MIN_BUFFER_BYTES: usize = 8192;
@@ -118,8 +113,8 @@ impl NetworkTransport {
         timing: Timing,
     ) -> Result<http::Response<ResponseBody>, TransportError> {
         let request = self.on_the_wire(request);
-        if let Some(sender) = self.pool.take().await {
-            match self.send_on(sender, request.clone(), &timing).await {
+        if let Some(link) = self.pool.take() {
+            match self.send_on(link, request.clone(), &timing).await {
                 Err(TransportError::Closed(why)) => {
                     tracing::debug!(
                         why,
@@ -129,8 +124,8 @@ impl NetworkTransport {
                 outcome => return outcome,
             }
         }
-        let sender = self.connect(&timing).await?;
-        self.send_on(sender, request, &timing).await
+        let link = self.connect(&timing).await?;
+        self.send_on(link, request, &timing).await
     }
 
     /// The request as HTTP/1.1 wants it: origin-form target, `Host`, a body of known length.
@@ -145,40 +140,39 @@ impl NetworkTransport {
         http::Request::from_parts(parts, Full::new(body))
     }
 
-    async fn connect(&self, timing: &Timing) -> Result<Sender, TransportError> {
+    async fn connect(&self, timing: &Timing) -> Result<Link, TransportError> {
         let started = Instant::now();
         let stream = self
             .dialer
             .dial(timing.connected_by(), timing.connect)
             .await?;
-        let sender = match stream {
+        let link = match stream {
             Stream::Plain(tcp) => self.handshake(tcp).await,
             Stream::Tls(tls) => self.handshake(tls).await,
         };
-        let sender = sender.map_err(|error| self.head_failure(&error))?;
+        let link = link.map_err(|error| self.head_failure(&error))?;
         tracing::debug!(elapsed = ?started.elapsed(), "connected");
-        Ok(sender)
+        Ok(link)
     }
 
-    async fn handshake<T>(&self, io: T) -> Result<Sender, hyper::Error>
+    async fn handshake<T>(&self, io: T) -> Result<Link, hyper::Error>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let useless = Useless::default();
         let io = Metered::new(io, useless.clone(), self.useless_limit);
         let (http, connection) = self.http.handshake(TokioIo::new(io)).await?;
-        tokio::spawn(drive(connection));
-        Ok(Sender { http, useless })
+        Ok(Link::new(http, connection, useless))
     }
 
     async fn send_on(
         &self,
-        mut sender: Sender,
+        mut link: Link,
         mut request: http::Request<Full<Bytes>>,
         timing: &Timing,
     ) -> Result<http::Response<ResponseBody>, TransportError> {
         let flood = self.bound_interim(&mut request);
-        let useless = sender.useless.clone();
+        let useless = link.useless().clone();
         useless.forget();
         let sent = Instant::now();
         let answer = tokio::select! {
@@ -189,7 +183,7 @@ impl NetworkTransport {
                 let why = format!("more than {limit} interim answers (1xx) before the answer itself");
                 return Err(TransportError::Protocol(why));
             }
-            answer = timeout_at(timing.answered_by(sent), sender.http.send_request(request)) => answer,
+            answer = timeout_at(timing.answered_by(sent), link.send(request)) => answer,
         };
         let mut response = match answer {
             Err(_) => {
@@ -197,20 +191,18 @@ impl NetworkTransport {
                     after: timing.first_byte,
                 });
             }
-            Ok(Err(error)) => return Err(self.answer_failure(&error)),
-            Ok(Ok(response)) => response,
+            Ok(Some(Err(error))) => return Err(self.answer_failure(&error)),
+            Ok(None) => return Err(TransportError::Closed("connection closed".to_owned())),
+            Ok(Some(Ok(response))) => response,
         };
         useless.forget();
         response.extensions_mut().insert(SentAt(sent));
-        let lease = Lease {
-            sender: may_be_reused(response.status(), response.headers()).then_some(sender),
-            pool: Arc::clone(&self.pool),
-        };
+        let reusable = may_be_reused(response.status(), response.headers());
         Ok(response.map(|incoming| {
             ResponseBody::network(NetworkBody {
-                incoming,
-                useless,
-                _lease: lease,
+                incoming: Some(incoming),
+                link: Some(link),
+                pool: reusable.then(|| Arc::clone(&self.pool)),
             })
         }))
     }
@@ -279,22 +271,54 @@ fn may_be_reused(status: StatusCode, headers: &HeaderMap) -> bool {
     !internal && !two_ends
 }
 
-/// Moves the bytes of one connection until it is closed. Errors reach the request that they belong to.
-async fn drive<T>(connection: Connection<TokioIo<T>, Full<Bytes>>)
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    if let Err(error) = connection.await {
-        tracing::debug!(%error, "connection ended");
-    }
-}
-
 /// The body of a response, and the connection that it comes on.
 pub(super) struct NetworkBody {
-    // First, so that hyper sees the body dropped before the connection goes back to the pool.
-    incoming: Incoming,
-    useless: Useless,
-    _lease: Lease,
+    /// `None` once it has ended.
+    incoming: Option<Incoming>,
+    /// `None` once the connection was given back.
+    link: Option<Link>,
+    /// Where it goes then; `None`: it is closed.
+    pool: Option<Arc<Pool>>,
+}
+
+impl NetworkBody {
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let (Some(incoming), Some(link)) = (&mut self.incoming, &mut self.link) else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(link.poll_for(cx, |cx| Pin::new(&mut *incoming).poll_frame(cx)));
+        match frame.flatten() {
+            Some(Ok(frame)) => {
+                link.useless().forget();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.close();
+                Poll::Ready(Some(Err(error)))
+            }
+            None => {
+                self.end();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    /// The whole body was read: the connection can carry another request.
+    fn end(&mut self) {
+        // First, so that hyper sees that nobody reads any more.
+        self.incoming = None;
+        if let (Some(link), Some(pool)) = (self.link.take(), &self.pool) {
+            pool.put(link);
+        }
+    }
+
+    fn close(&mut self) {
+        self.incoming = None;
+        self.link = None;
+    }
 }
 
 impl Body for NetworkBody {
@@ -305,33 +329,25 @@ impl Body for NetworkBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
-        let frame = Pin::new(&mut self.incoming).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(_))) = &frame {
-            self.useless.forget();
-        }
-        frame.map_err(|error| body_failure(&error))
+        self.poll_next(cx).map_err(|error| body_failure(&error))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let rest = self.incoming.as_ref().map(Body::size_hint);
+        rest.unwrap_or_else(|| SizeHint::with_exact(0))
     }
 }
 
-/// Puts a connection back when its response is done with.
-struct Lease {
-    /// `None` for a connection that is closed then.
-    sender: Option<Sender>,
-    pool: Arc<Pool>,
-}
-
-impl Drop for Lease {
+impl Drop for NetworkBody {
     fn drop(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            self.pool.put(sender);
+        // A reader may have had enough before it saw the end, which may be there.
+        let mut quiet = Context::from_waker(Waker::noop());
+        if self.incoming.is_some() && !matches!(self.poll_next(&mut quiet), Poll::Ready(None)) {
+            self.close();
         }
     }
 }

@@ -1,83 +1,93 @@
 //! The idle connections of one provider.
 //!
 //! One origin speaks HTTP/1.1, so a pool is a stack: the connection that was used last is the one most likely to be alive.
-//! A connection is put back when its response's body is dropped, read to the end or not. Whether it can carry another
-//! request is asked when it is taken: hyper closes the connection of a body that was left in the middle, and that is seen
-//! then.
+//! A connection is put back when its answer is over. Whether it can carry another request is asked when it is taken: a
+//! connection that nobody waits for does not notice that the server closed it. So that such ones do not lie about for
+//! ever, the pool is swept as long as there is something in it.
 
-use super::network::Sender;
-use std::sync::{Mutex, PoisonError};
+use super::link::Link;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
-
-/// How long a connection may take to notice that its last response is over. It needs one turn of its task; one that
-/// needs longer is still busy (with a request body that the server did not read, say) and is given up.
-const SETTLE_TIMEOUT: Duration = Duration::from_millis(10);
+use tokio::time::Instant;
 
 pub(super) struct Pool {
-    idle: Mutex<Vec<Idle>>,
+    idle: Mutex<Idle>,
     max_idle: usize,
     idle_timeout: Duration,
 }
 
+#[derive(Default)]
 struct Idle {
-    sender: Sender,
-    since: Instant,
+    /// The youngest is the last.
+    links: Vec<(Link, Instant)>,
+    /// A task sweeps them.
+    swept: bool,
 }
 
 impl Pool {
     pub(super) fn new(max_idle: usize, idle_timeout: Duration) -> Self {
         Self {
-            idle: Mutex::new(Vec::new()),
+            idle: Mutex::default(),
             max_idle,
             idle_timeout,
         }
     }
 
-    /// A connection that can carry a request now, if there is one.
-    pub(super) async fn take(&self) -> Option<Sender> {
+    /// The youngest connection that can carry a request now, if there is one.
+    pub(super) fn take(&self) -> Option<Link> {
         loop {
-            let mut sender = self.pop()?;
-            if sender.http.is_ready() {
-                return Some(sender);
-            }
-            if let Ok(Ok(())) = timeout(SETTLE_TIMEOUT, sender.http.ready()).await {
-                return Some(sender);
-            }
-        }
-    }
-
-    /// The youngest connection that is not known to be closed.
-    fn pop(&self) -> Option<Sender> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(Idle { sender, since }) = idle.pop() {
+            let (mut link, since) = self.idle().links.pop()?;
             if since.elapsed() >= self.idle_timeout {
                 // Those below are older still.
-                idle.clear();
+                let old = std::mem::take(&mut self.idle().links);
+                drop(old);
                 return None;
             }
-            if !sender.http.is_closed() {
-                return Some(sender);
+            if link.is_ready() {
+                return Some(link);
             }
         }
-        None
     }
 
-    pub(super) fn put(&self, sender: Sender) {
-        if sender.http.is_closed() {
+    /// Takes back a connection whose answer is over. One that can't carry a request now is closed: it is still busy, with
+    /// a request's body that the server did not read, say.
+    pub(super) fn put(self: &Arc<Self>, mut link: Link) {
+        if self.max_idle == 0 || !link.is_ready() {
             return;
         }
-        let now = Instant::now();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() >= self.max_idle {
-            // Make room at the old end; without reuse there is none to make.
-            idle.retain(|idle| {
-                !idle.sender.http.is_closed() && now.duration_since(idle.since) < self.idle_timeout
-            });
-            if idle.len() >= self.max_idle {
-                return;
-            }
+        let runtime = link.runtime().clone();
+        let mut idle = self.idle();
+        if idle.links.len() >= self.max_idle {
+            // The oldest makes room.
+            idle.links.remove(0);
         }
-        idle.push(Idle { sender, since: now });
+        idle.links.push((link, Instant::now()));
+        if !std::mem::replace(&mut idle.swept, true) {
+            runtime.spawn(sweep(Arc::downgrade(self), self.idle_timeout));
+        }
+    }
+
+    /// Closes what is too old or closed already; whether anything is left.
+    fn sweep(&self) -> bool {
+        let mut idle = self.idle();
+        idle.links
+            .retain_mut(|(link, since)| since.elapsed() < self.idle_timeout && link.is_ready());
+        idle.swept = !idle.links.is_empty();
+        idle.swept
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sweeps a pool until it is empty or gone.
+async fn sweep(pool: std::sync::Weak<Pool>, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        match pool.upgrade() {
+            Some(pool) if pool.sweep() => {}
+            _ => return,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! How long, how large, how many.
 
 use super::*;
+use crate::egress::{Exchange, ResponseBody, Timing, Transport};
 
 const SHORT: Duration = Duration::from_millis(40);
 
@@ -124,10 +125,9 @@ async fn a_guest_that_pauses_between_reads_is_not_taken_for_a_silent_server() {
         .with_idle_timeout(SHORT);
     let response = send(&mut limited(address, limits).hooks(), get(&url(address))).await;
     let mut body = response.unwrap().into_body();
-    for expected in ["a", "b", "c"] {
-        tokio::time::sleep(2 * SHORT).await;
-        assert_eq!(next(&mut body).await.unwrap().unwrap(), expected);
-    }
+    tokio::time::sleep(2 * SHORT).await;
+    assert_eq!(next(&mut body).await.unwrap().unwrap(), "abc");
+    tokio::time::sleep(2 * SHORT).await;
     let told = next(&mut body).await.unwrap().unwrap_err();
     assert_eq!(told, "ConnectionReadTimeout");
     assert!(next(&mut body).await.is_none());
@@ -203,4 +203,123 @@ async fn a_store_has_only_so_many_requests_under_way() {
     assert!(send(&mut hooks, get(&url(address))).await.is_ok());
     drop(second);
     assert_eq!(hooks.requests_under_way(), 0);
+}
+
+/// A transport whose answer is a script: pieces, waits, and an end.
+struct Scripted(Vec<Step>);
+
+#[derive(Clone)]
+enum Step {
+    Piece(&'static str),
+    Wait,
+    Break,
+}
+
+struct Play(std::vec::IntoIter<Step>);
+
+impl http_body::Body for Play {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, TransportError>>> {
+        use std::task::Poll;
+        match self.0.next() {
+            Some(Step::Piece(text)) => Poll::Ready(Some(Ok(http_body::Frame::data(text.into())))),
+            Some(Step::Wait) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Step::Break) => {
+                Poll::Ready(Some(Err(TransportError::Incomplete("broke".to_owned()))))
+            }
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl Transport for Scripted {
+    fn send(&self, _: http::Request<Bytes>, _: Timing) -> Exchange<'_> {
+        let body = ResponseBody::stream(Play(self.0.clone().into_iter()));
+        Box::pin(async { Ok(http::Response::new(body)) })
+    }
+}
+
+/// What a guest is given of a script, piece by piece.
+async fn given(script: &[Step], limits: NetworkLimits) -> Vec<Result<String, String>> {
+    let address = SocketAddr::from(([127, 0, 0, 1], 1));
+    let transport = Arc::new(Scripted(script.to_vec()));
+    let egress = Egress::with_transport(grant(address).with_limits(limits), transport);
+    let mut hooks = egress.hooks();
+    let mut body = send(&mut hooks, get(&url(address)))
+        .await
+        .unwrap()
+        .into_body();
+    let mut given = Vec::new();
+    while let Some(piece) = next(&mut body).await {
+        given.push(piece.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()));
+    }
+    assert!(http_body::Body::is_end_stream(&body));
+    given
+}
+
+#[tokio::test]
+async fn what_has_arrived_is_given_in_one_go_and_nothing_is_waited_for() {
+    use Step::{Break, Piece, Wait};
+
+    let ok = |text: &str| Ok(text.to_owned());
+    let broken = || Err("HttpResponseIncomplete".to_owned());
+    let unbounded = NetworkLimits::new;
+    for (script, expected) in [
+        (vec![Piece("a")], vec![ok("a")]),
+        (vec![Piece("a"), Piece("b"), Piece("c")], vec![ok("abc")]),
+        (
+            vec![
+                Piece("a"),
+                Wait,
+                Piece("b"),
+                Piece("c"),
+                Wait,
+                Wait,
+                Piece("d"),
+            ],
+            vec![ok("a"), ok("bc"), ok("d")],
+        ),
+        // What came is given before it is told what became of the rest.
+        (
+            vec![Piece("a"), Piece("b"), Break],
+            vec![ok("ab"), broken()],
+        ),
+        (vec![Piece("a"), Wait, Break], vec![ok("a"), broken()]),
+        (vec![Break], vec![broken()]),
+        (vec![Wait], vec![]),
+    ] {
+        assert_eq!(given(&script, unbounded()).await, expected);
+    }
+    let long = vec![Piece("x"); 600];
+    let lengths: Vec<_> = given(&long, unbounded())
+        .await
+        .into_iter()
+        .map(|piece| piece.unwrap().len())
+        .collect();
+    assert_eq!(lengths, [256, 256, 88], "a turn has an end");
+}
+
+#[tokio::test]
+async fn pieces_that_are_put_together_are_counted_each() {
+    let script = [Step::Piece("four"), Step::Piece("five"), Step::Piece("six")];
+    let limits = |bytes| NetworkLimits::new().with_response_body_bytes(bytes);
+    assert_eq!(
+        given(&script, limits(11)).await,
+        [Ok("fourfivesix".to_owned())]
+    );
+    assert_eq!(
+        given(&script, limits(10)).await,
+        [
+            Ok("fourfive".to_owned()),
+            Err("HttpResponseBodySize(Some(10))".to_owned())
+        ]
+    );
 }
