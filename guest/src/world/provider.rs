@@ -114,10 +114,16 @@ const DRAIN_MS: u64 = 250;
 /// And how many bytes of it are read at the most.
 const DRAIN_LIMIT: usize = 64 * 1024;
 
+/// After a read that brought nothing, so many batches are given out without trying for more.
+const PATIENCE: u8 = 15;
+
 /// An answer on its way.
 pub(super) struct ChatStream {
     /// None: the exchange is over.
     exchange: Option<Exchange>,
+    /// Batches that are still given out as they are. A host may hand over what arrived piece by piece, and then it pays to
+    /// read on; or all at once, and then it never does.
+    patience: u8,
     decoder: Decoder,
     ready: Vec<Event>,
     /// Comes after what is ready.
@@ -143,6 +149,7 @@ impl ChatStream {
         };
         Ok(Self {
             exchange,
+            patience: 0,
             decoder,
             ready: Vec::new(),
             failure: None,
@@ -173,7 +180,12 @@ impl ChatStream {
                 }
                 break;
             }
-            let outcome = match exchange.step(self.ready.is_empty()) {
+            let wait = self.ready.is_empty();
+            if !wait && self.patience > 0 {
+                self.patience -= 1;
+                break;
+            }
+            let outcome = match exchange.step(wait) {
                 Ok(Step::Head { status, headers }) => {
                     self.decoder.head(status, &headers);
                     if status >= 300 {
@@ -188,7 +200,12 @@ impl ChatStream {
                         false => outcome,
                     }
                 }
-                Ok(Step::Nothing) => break,
+                // A wait may end with nothing, too.
+                Ok(Step::Nothing) if wait => Ok(()),
+                Ok(Step::Nothing) => {
+                    self.patience = PATIENCE;
+                    break;
+                }
                 Ok(Step::End) => {
                     let outcome = self.decoder.finish(&mut self.ready);
                     self.exchange = None;

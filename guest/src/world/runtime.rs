@@ -134,9 +134,20 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
+unsafe extern "C" {
+    /// Where the data end. The linker says so; nothing is there.
+    static __heap_base: u8;
+}
+
 impl Heap {
     /// Memory that was never handed out.
     fn fresh(&mut self, size: usize) -> *mut u8 {
+        if self.next == 0 {
+            // Behind the data the memory goes on for as much as an ordinary chat needs (`--initial-memory`): what grows
+            // costs the host two changes of its page table, and what is not touched costs nothing.
+            self.next = (&raw const __heap_base).addr().next_multiple_of(1 << LEAST);
+            self.end = wasm32::memory_size(0) * PAGE;
+        }
         if self.end - self.next < size {
             let pages = size.div_ceil(PAGE);
             let start = wasm32::memory_grow(0, pages);
@@ -144,7 +155,7 @@ impl Heap {
                 return ptr::null_mut();
             }
             // What grew may lie behind what others grew.
-            if start * PAGE != self.end || self.next == 0 {
+            if start * PAGE != self.end {
                 self.next = start * PAGE;
             }
             self.end = (start + pages) * PAGE;

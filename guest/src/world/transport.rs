@@ -101,23 +101,25 @@ impl Exchange {
     /// The next step; waits for it if `wait`.
     pub(super) fn step(&mut self, wait: bool) -> Result<Step, TransportFailure> {
         let step = match &self.state {
-            State::Waiting(future) => match wasi_http::answer(future) {
-                Some(answer) => answer.and_then(|response| self.answered(response)),
-                None if wait => {
+            State::Waiting(future) => {
+                // No server has answered by now.
+                if wait {
                     self.wait_until(&future.subscribe())?;
-                    return self.step(true);
                 }
-                None => Ok(Step::Nothing),
-            },
+                match wasi_http::answer(future) {
+                    Some(answer) => answer.and_then(|response| self.answered(response)),
+                    None => Ok(Step::Nothing),
+                }
+            }
+            State::Reading { stream, .. } if wait && self.deadline.is_none() => {
+                chunk(stream.blocking_read(READ))
+            }
             State::Reading { stream, .. } => match stream.read(READ) {
                 // Nothing there: now, and only now, a poll is worth its cost.
-                Ok(bytes) if bytes.is_empty() && wait => match &self.deadline {
-                    None => chunk(stream.blocking_read(READ)),
-                    Some(_) => {
-                        self.wait_until(&stream.subscribe())?;
-                        return self.step(true);
-                    }
-                },
+                Ok(bytes) if bytes.is_empty() && wait => {
+                    self.wait_until(&stream.subscribe())?;
+                    return self.step(true);
+                }
                 Ok(bytes) if bytes.is_empty() => Ok(Step::Nothing),
                 result => chunk(result),
             },
@@ -146,12 +148,16 @@ impl Exchange {
     /// Reads on to the end of the body, at most for `ms` milliseconds and
     /// `limit` bytes, so that the connection can be used again.
     pub(super) fn drain(mut self, ms: u64, limit: usize) {
-        self.hurry(ms);
         let mut read = 0;
-        while let Ok(Step::Bytes(bytes)) = self.step(true) {
-            read += bytes.len();
+        loop {
+            // The end has mostly come along with the last bytes, and a clock is not for nothing.
+            match self.step(self.deadline.is_some()) {
+                Ok(Step::Bytes(bytes)) => read += bytes.len(),
+                Ok(Step::Nothing) => self.hurry(ms),
+                _ => return,
+            }
             if read > limit {
-                break;
+                return;
             }
         }
     }
