@@ -9,6 +9,7 @@ mod amount;
 mod answer;
 mod arguments;
 mod auth;
+mod carrier;
 mod chat;
 mod check;
 mod demo;

@@ -16,6 +16,7 @@
 //! | [`TransportError`] | error code | sent? |
 //! |---|---|---|
 //! | `Denied` (scheme, host, port, path, base path, method) | `HTTP-request-denied` | no |
+//! | `NotRecorded` | `HTTP-request-denied` | no |
 //! | `TooManyRequests` | `connection-limit-reached` | no |
 //! | `RequestBodyTooLarge` | `HTTP-request-body-size(limit)` | no |
 //! | `RequestBody` | `internal-error(words)` | no |
@@ -62,6 +63,7 @@ mod link;
 mod metered;
 mod network;
 mod pool;
+pub mod recording;
 mod resolver;
 mod tls;
 mod traffic;

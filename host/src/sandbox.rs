@@ -491,8 +491,8 @@ impl Sandbox {
         let Some(cause) = hooks.last_failure().filter(|_| transport_speaks) else {
             return error.map_texts(redact).bounded();
         };
-        if let TransportError::RequestBodyTooLarge { .. } = cause {
-            // A plugin is told a number that has no place among the causes it knows; it is the caller's own doing.
+        if let TransportError::RequestBodyTooLarge { .. } | TransportError::NotRecorded(_) = cause {
+            // A plugin is told a code that has no place among the causes it knows; it is the caller's own doing.
             let advice = cause.advice().unwrap_or_default();
             let message = format!("{cause} ({advice})");
             return Error::new(ErrorKind::InvalidRequest, message).caused_by(cause);

@@ -137,15 +137,24 @@ impl Wiring {
         })
     }
 
-    /// Ties a plugin to these secrets and to `settings`, which are those of
-    /// [`Wiring::settings`] or made from them.
+    /// What a provider runs with: `settings`, which are those of
+    /// [`Wiring::settings`] or made from them, and these secrets.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wiring::origin`].
+    pub fn options(&self, settings: types::Settings) -> Result<ProviderOptions> {
+        let options = ProviderOptions::new(settings, self.grant()?);
+        Ok(options.with_unready(self.resolved.unready.clone()))
+    }
+
+    /// Ties a plugin to [`Wiring::options`].
     ///
     /// # Errors
     ///
     /// As [`Wiring::origin`] and [`Provider::new`].
     pub fn provider(&self, plugin: &Plugin, settings: types::Settings) -> Result<Provider> {
-        let options = ProviderOptions::new(settings, self.grant()?);
-        Provider::new(plugin, options.with_unready(self.resolved.unready.clone()))
+        Provider::new(plugin, self.options(settings)?)
     }
 }
 

@@ -18,6 +18,7 @@ mod mock_server;
 mod models;
 mod plugins;
 mod process;
+mod record;
 mod recordings;
 mod request;
 mod retries;

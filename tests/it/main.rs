@@ -19,6 +19,7 @@ mod hostile_files;
 mod hostile_servers;
 mod limits;
 mod openclaw;
+mod recording;
 mod replay;
 mod route;
 mod secrets;

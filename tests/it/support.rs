@@ -49,6 +49,11 @@ pub(crate) fn provider_of(
     key: &str,
     limits: NetworkLimits,
 ) -> Provider {
+    Provider::new(plugin, options(base_url, key, limits)).expect("a provider")
+}
+
+/// What such a provider runs with.
+pub(crate) fn options(base_url: &str, key: &str, limits: NetworkLimits) -> ProviderOptions {
     let mut secrets = Secrets::new();
     let api_key = secrets
         .mint(Secret::new(key).expect("a key"))
@@ -62,7 +67,7 @@ pub(crate) fn provider_of(
     let grant = Grant::new(Origin::parse(base_url).expect("an origin"))
         .with_secrets(secrets)
         .with_limits(limits);
-    Provider::new(plugin, ProviderOptions::new(settings, grant)).expect("a provider")
+    ProviderOptions::new(settings, grant)
 }
 
 /// A catalog entry as the expectations of the recordings assume it.

@@ -164,6 +164,18 @@ pub(super) struct ChatOptions {
     #[arg(long)]
     pub(super) no_fallback: bool,
 
+    /// Writes everything that is sent and received to a new file, without secrets
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    pub(super) record: Option<PathBuf>,
+
+    /// Answers from such a file instead of a server; no key is needed
+    #[arg(long, value_name = "FILE")]
+    pub(super) replay: Option<PathBuf>,
+
+    /// Replays without the pauses that were recorded
+    #[arg(long, requires = "replay")]
+    pub(super) replay_full_speed: bool,
+
     /// Prints one JSON object per line instead of text
     #[arg(long)]
     pub(super) json: bool,
@@ -306,6 +318,8 @@ mod tests {
             "chat --model vllm/a --system s --image a.png --image b.png --max-tokens 5 \
              --temperature 0.5 --reasoning high --extra {} --json hello",
             "chat --max-retries 0 --no-fallback hello",
+            "chat --record r.jsonl hello",
+            "chat --replay r.jsonl --replay-full-speed --json hello",
             "chat --request r.json --json --config c.json",
             "chat -",
             "chat",
@@ -336,6 +350,8 @@ mod tests {
             "chat --request r.json --system s",
             "chat --request r.json --image i.png",
             "chat --max-tokens 0 x",
+            "chat --record r.jsonl --replay r.jsonl x",
+            "chat --replay-full-speed x",
             "mock --listen nowhere",
             "plugin fuzz",
             "plugin fuzz p.wasm --seconds 0",

@@ -10,6 +10,7 @@ use provider_host::types;
 
 use super::answer::Answer;
 use super::arguments::{Arguments, ChatOptions};
+use super::carrier::Carrier;
 use super::failure::{self, Failure, Status};
 use super::json::{self, Line};
 use super::opened::{self, Opened, with_path};
@@ -175,8 +176,20 @@ async fn converse(
     sink: &mut dyn Sink,
     so_far: &mut Option<Answer>,
 ) -> anyhow::Result<()> {
-    let opened = opened::open(arguments).await?;
-    let route = route(options, &opened)?;
+    let opened = opened::open(arguments, &Carrier::of(options)).await?;
+    let outcome = ask(&opened, options, request, sink, so_far).await;
+    opened.carried.report();
+    outcome
+}
+
+async fn ask(
+    opened: &Opened,
+    options: &ChatOptions,
+    request: &types::ChatRequest,
+    sink: &mut dyn Sink,
+    so_far: &mut Option<Answer>,
+) -> anyhow::Result<()> {
+    let route = route(options, opened)?;
     let answer = so_far.insert(sink.answer());
     let mut chat = route.chat(request.clone());
     let mut images = has_images(request);

@@ -267,8 +267,8 @@ fn of_provider(error: &Error) -> Vec<String> {
         ));
     }
     match cause::<TransportError>(error) {
-        // The provider says the same in its message.
-        None | Some(TransportError::Refused { .. }) => {}
+        // The message says the same.
+        None | Some(TransportError::Refused { .. } | TransportError::NotRecorded(_)) => {}
         Some(cause) => hints.extend(cause.advice().map(String::from)),
     }
     let by_kind = match error.kind() {

@@ -9,9 +9,10 @@ use provider_host::configuration::{Configuration, ModelReference};
 use provider_host::credentials::{CredentialError, ProfileFile, Profiles};
 use provider_host::plugin::Compiler;
 use provider_host::plugin::trust::Trust;
-use provider_host::{Engine, EngineOptions, Error, ErrorKind, Plugin, Provider, Wiring};
+use provider_host::{Engine, EngineOptions, Error, ErrorKind, Plugin, Provider};
 
 use super::arguments::{self, Arguments};
+use super::carrier::{Carried, Carrier};
 use super::failure::{self, Failure};
 use super::terminal;
 
@@ -25,17 +26,18 @@ pub(super) struct Opened {
     pub(super) configuration: Configuration,
     pub(super) plugin: Plugin,
     pub(super) provider: Provider,
+    pub(super) carried: Carried,
 }
 
 /// Opens the provider that the command line asks for. What host and plugin
 /// have to say about the configuration goes to stderr.
-pub(super) async fn open(arguments: &Arguments) -> anyhow::Result<Opened> {
+pub(super) async fn open(arguments: &Arguments, carrier: &Carrier) -> anyhow::Result<Opened> {
     let configuration = configuration(arguments)?;
     let profiles = profiles()?;
     // What is wrong with a plugin or its policy is not wrong in the configuration.
     let plugin = plugin(&engine()?, arguments)?;
     let file = configuration.file().map(std::path::Path::to_owned);
-    with(configuration, profiles, plugin)
+    with(configuration, profiles, plugin, carrier)
         .await
         .map_err(|error| failure::under(file.as_deref(), error))
 }
@@ -44,12 +46,13 @@ async fn with(
     configuration: Configuration,
     profiles: Profiles,
     plugin: Plugin,
+    carrier: &Carrier,
 ) -> anyhow::Result<Opened> {
-    let wired = Wiring::new(&configuration, plugin.manifest(), &environment, &profiles)?;
+    let wired = carrier.wire(&configuration, &plugin, &profiles)?;
     for note in &wired.resolved.notes {
         terminal::warning(&with_path(note.path.as_deref(), &note.message));
     }
-    let provider = wired.provider(&plugin, wired.settings())?;
+    let (provider, carried) = carrier.provider(&wired, &plugin)?;
     for note in provider.check_settings().await? {
         terminal::warning(&with_path(note.path.as_deref(), &note.message));
     }
@@ -57,6 +60,7 @@ async fn with(
         configuration,
         plugin,
         provider,
+        carried,
     })
 }
 

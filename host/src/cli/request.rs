@@ -194,6 +194,9 @@ mod tests {
             extra: None,
             max_retries: 0,
             no_fallback: false,
+            record: None,
+            replay: None,
+            replay_full_speed: false,
             json: false,
             prompt: Some("hi".into()),
         }

@@ -87,6 +87,9 @@ impl BoundedBody {
     }
 
     fn fail(&mut self, error: TransportError) -> WasiError {
+        if let Some(live) = &mut self.live {
+            live.body.give_up(&error);
+        }
         self.end();
         self.failures.record(error)
     }

@@ -160,6 +160,9 @@ pub enum TransportError {
     /// The response is compressed, which was not asked for.
     #[error("the server's answer is compressed ({}) although that was not asked for", quote(.0))]
     ContentCoding(String),
+    /// A replay has no exchange for the request ([`Replay`](super::recording::Replay)). Nothing was sent.
+    #[error("the recording has no answer to {0}")]
+    NotRecorded(String),
 }
 
 impl TransportError {
@@ -219,6 +222,9 @@ impl TransportError {
             Self::ResponseBodyTooLarge { .. } => "check that `baseUrl` is that of a vLLM server",
             Self::ContentCoding(_) => {
                 "a proxy before the server compresses without being asked: switch compression off there for this path"
+            }
+            Self::NotRecorded(_) => {
+                "replay what was recorded, with the same settings, or record it again"
             }
             Self::Denied(_)
             | Self::TooManyRequests { .. }
@@ -305,7 +311,7 @@ impl TransportError {
     #[must_use]
     pub fn code(&self) -> WasiError {
         match self {
-            Self::Denied(_) => WasiError::HttpRequestDenied,
+            Self::Denied(_) | Self::NotRecorded(_) => WasiError::HttpRequestDenied,
             Self::TooManyRequests { .. } => WasiError::ConnectionLimitReached,
             Self::RequestBodyTooLarge { limit } => WasiError::HttpRequestBodySize(Some(*limit)),
             Self::RequestBody(_) => WasiError::InternalError(Some(self.to_string())),

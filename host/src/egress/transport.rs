@@ -5,6 +5,7 @@
 
 use super::TransportError;
 use super::network::NetworkBody;
+use super::recording::RecordedBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -31,6 +32,12 @@ pub trait Transport: Send + Sync + 'static {
     /// body, ends the exchange at once. A transport that waited before it sent (for a connection, say) puts [`SentAt`] into
     /// the response's extensions.
     fn send(&self, request: http::Request<Bytes>, timing: Timing) -> Exchange<'_>;
+}
+
+impl<T: Transport + ?Sized> Transport for std::sync::Arc<T> {
+    fn send(&self, request: http::Request<Bytes>, timing: Timing) -> Exchange<'_> {
+        (**self).send(request, timing)
+    }
 }
 
 /// How long a transport may take.
@@ -80,6 +87,7 @@ pub struct ResponseBody(Kind);
 
 enum Kind {
     Network(NetworkBody),
+    Recorded(Box<RecordedBody>),
     Full(Option<Bytes>),
     Stream(UnsyncBoxBody<Bytes, TransportError>),
 }
@@ -102,6 +110,17 @@ impl ResponseBody {
     pub(super) fn network(body: NetworkBody) -> Self {
         Self(Kind::Network(body))
     }
+
+    pub(super) fn recorded(body: RecordedBody) -> Self {
+        Self(Kind::Recorded(Box::new(body)))
+    }
+
+    /// Says why the body is dropped before its end, for who writes it down.
+    pub(super) fn give_up(&mut self, why: &TransportError) {
+        if let Kind::Recorded(body) = &mut self.0 {
+            body.give_up(why);
+        }
+    }
 }
 
 impl Body for ResponseBody {
@@ -114,6 +133,7 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
         match &mut self.0 {
             Kind::Network(body) => Pin::new(body).poll_frame(cx),
+            Kind::Recorded(body) => Pin::new(body.as_mut()).poll_frame(cx),
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Stream(body) => Pin::new(body).poll_frame(cx),
         }
@@ -122,6 +142,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Network(body) => body.is_end_stream(),
+            Kind::Recorded(body) => body.is_end_stream(),
             Kind::Full(bytes) => bytes.is_none(),
             Kind::Stream(body) => body.is_end_stream(),
         }
@@ -130,6 +151,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Network(body) => body.size_hint(),
+            Kind::Recorded(body) => body.size_hint(),
             Kind::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
@@ -142,6 +164,7 @@ impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Kind::Network(_) => "ResponseBody::network",
+            Kind::Recorded(_) => "ResponseBody::recorded",
             Kind::Full(_) => "ResponseBody::full",
             Kind::Stream(_) => "ResponseBody::stream",
         })

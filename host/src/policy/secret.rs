@@ -29,7 +29,7 @@ const MIN_REDACTED_LEN: usize = 4;
 const MIN_REDACTED_PART: usize = 8;
 
 /// What a redacted secret is replaced by.
-const REDACTED: &str = "***";
+pub(crate) const REDACTED: &str = "***";
 
 /// A value that must not be seen: an API key or the value of a secret header.
 ///
@@ -201,17 +201,7 @@ impl Secrets {
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
-        let secrets = self.entries.iter().map(|(_, secret)| secret.expose());
-        let placeholders = self
-            .entries
-            .iter()
-            .map(|(placeholder, _)| placeholder.as_str());
-        let mut words: Vec<&str> = secrets
-            .chain(placeholders)
-            .filter(|word| word.len() >= MIN_REDACTED_LEN)
-            .collect();
-        // A secret may be the beginning of another; the longer one goes first or its tail would stay.
-        words.sort_unstable_by_key(|word| std::cmp::Reverse(word.len()));
+        let words = self.words();
         for word in &words {
             if text.contains(word) {
                 text = Cow::Owned(text.replace(word, REDACTED));
@@ -224,13 +214,33 @@ impl Secrets {
         }
         text
     }
+
+    /// What must not be seen, the longest first: secrets and placeholders that are long enough to be told from ordinary
+    /// words. A secret may be the beginning of another; were it looked for first, the tail of the other would stay.
+    pub(crate) fn words(&self) -> Vec<&str> {
+        let secrets = self.entries.iter().map(|(_, secret)| secret.expose());
+        let placeholders = self
+            .entries
+            .iter()
+            .map(|(placeholder, _)| placeholder.as_str());
+        let mut words: Vec<&str> = secrets
+            .chain(placeholders)
+            .filter(|word| word.len() >= MIN_REDACTED_LEN)
+            .collect();
+        words.sort_unstable_by_key(|word| std::cmp::Reverse(word.len()));
+        words
+    }
+}
+
+/// Where the first half of a word ends that is taken for the word; none for words of which only the whole is.
+pub(crate) fn half(word: &str) -> Option<usize> {
+    let half = word.len().div_ceil(2).max(MIN_REDACTED_PART);
+    word.char_indices().map(|(at, _)| at).find(|at| *at >= half)
 }
 
 /// `text` without what begins as `word` does, for the half of its length or more.
 fn without_parts<'a>(text: &'a str, word: &str) -> Cow<'a, str> {
-    let half = word.char_indices().map(|(at, _)| at);
-    let half = half.filter(|at| *at >= word.len().div_ceil(2).max(MIN_REDACTED_PART));
-    let Some(part) = half.min().and_then(|at| word.get(..at)) else {
+    let Some(part) = half(word).and_then(|at| word.get(..at)) else {
         return Cow::Borrowed(text);
     };
     let mut out = String::new();
