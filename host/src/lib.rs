@@ -6,46 +6,32 @@
 //! one server and nothing else, and keeps the API key out of it.
 //!
 //! ```no_run
-//! use futures_core::Stream;
-//! use provider_host::policy::{Grant, Origin, Secret, Secrets};
-//! use provider_host::types::{ChatRequest, Event, Settings};
-//! use provider_host::{Engine, EngineOptions, Plugin, Provider, ProviderOptions};
+//! use provider_host::types::{ChatRequest, Event};
+//! use provider_host::{Engine, EngineOptions, Plugin, Provider};
 //!
-//! # async fn example(request: ChatRequest) -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn example(key: String) -> provider_host::Result<()> {
 //! let engine = Engine::new(EngineOptions::default())?;
 //! let plugin = Plugin::from_file(&engine, "vllm-provider.wasm".as_ref())?;
-//!
 //! // The key stays here; the plugin is given what stands for it.
-//! let mut secrets = Secrets::new();
-//! let key = secrets.mint(Secret::new("sk-real")?)?;
-//! let settings = Settings {
-//!     config: Some(r#"{"baseUrl": "http://127.0.0.1:8000/v1"}"#.into()),
-//!     api_key: Some(key.as_str().into()),
-//!     discover: true,
-//!     models: vec![],
-//! };
-//! let grant = Grant::new(Origin::parse("http://127.0.0.1:8000")?).with_secrets(secrets);
-//! let provider = Provider::new(&plugin, ProviderOptions::new(settings, grant))?;
+//! let provider = Provider::builder(&plugin)
+//!     .base_url("http://127.0.0.1:8000/v1")
+//!     .api_key(key)
+//!     .build()?;
 //!
 //! let model = provider.resolve_model("Qwen/Qwen3-8B").await?;
-//! let mut chat = provider.chat(&model, &request).await?;
-//! loop {
-//!     let events = chat.next_batch(64).await?;
-//!     if events.is_empty() {
-//!         break;
-//!     }
-//!     for event in events {
-//!         if let Event::Text(text) = event {
-//!             print!("{text}");
-//!         }
+//! let mut chat = provider.chat(&model, &ChatRequest::user("Say hello.")).await?;
+//! while let Some(event) = chat.next_event().await? {
+//!     if let Event::Text(text) = event {
+//!         print!("{text}");
 //!     }
 //! }
-//! // A chat is also a `Stream`; dropping it, at any time, cancels it.
-//! fn is_stream(_: &impl Stream<Item = provider_host::Result<Event>>) {}
-//! is_stream(&chat);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A [`Chat`] is also a `Stream` of events, gives out what is ready in batches ([`Chat::next_batch`]), or waits for the whole
+//! ([`Chat::collect`]). Dropping it, at any time, cancels it: the connection is closed and the server stops generating. A
+//! [`Route`](route::Route) adds retries, limits that fit and fallbacks. More is in the repository's `examples/`.
 //!
 //! # Layers
 //!
@@ -58,7 +44,8 @@
 //! - the sandbox: one store a chat, under limits.
 //! - [`Engine`], [`Plugin`]: compile, inspect, cache.
 //! - [`Provider`], [`Chat`]: a plugin with settings and a grant, and what it
-//!   answers.
+//!   answers; [`ProviderBuilder`], [`Answer`] and the functions of [`types`]
+//!   make them in a line each.
 //! - [`route`]: a list of models and one answer: retries, refits, fallbacks.
 //! - [`configuration`], [`credentials`]: an agent's configuration file and key
 //!   profiles, for hosts that share OpenClaw's.
@@ -75,9 +62,31 @@
 //!
 //! An embedder takes `default-features = false`. The crate sets up no logging
 //! (it speaks `tracing`), has no globals but what wasmtime has, and runs on the
-//! embedder's tokio runtime.
+//! embedder's tokio runtime, of one thread or of many. Everything that is handed
+//! out is `Send + 'static`.
+//!
+//! # What is stable
+//!
+//! Versions follow [Semantic Versioning](https://semver.org/); before 1.0 a breaking
+//! change raises the minor number.
+//!
+//! - Structs of options and enums that may grow are `#[non_exhaustive]`: made by
+//!   `new` or `default` and `with_…`, and matched with an arm for the rest. New
+//!   fields, variants and defaults of limits are no breaking change.
+//! - [`types`], [`TokenCount`] and [`ServerHealth`] are generated from the contract
+//!   and change with *its* version, whatever this crate's is. All fields are public,
+//!   so that a new one breaks whoever names them all: the constructors
+//!   ([`ChatRequest::new`](types::ChatRequest::new) and the like) stay.
+//! - Features stay what they are; `default` may grow. `mock`, `check` and
+//!   `exercise` are for tests, and may change in a minor version.
+//! - Words of messages, `Debug` texts and `tracing` events are for people.
+//!   [`ErrorKind`] and the predicates of [`Error`] are for programs.
+//! - Versions of wasmtime, hyper and tokio are no part of the interface, except
+//!   where their types stand in it: [`egress::Transport`], [`egress::Hooks`].
 
+mod answer;
 mod bindings;
+mod builder;
 mod chat;
 #[cfg(feature = "check")]
 pub mod check;
@@ -94,11 +103,14 @@ pub mod mock;
 pub mod plugin;
 pub mod policy;
 mod provider;
+mod request;
 pub mod route;
 mod sandbox;
 mod wiring;
 
+pub use answer::Answer;
 pub use bindings::{ServerHealth, TokenCount, types};
+pub use builder::ProviderBuilder;
 pub use chat::{BATCH, Chat};
 pub use engine::{DEFAULT_MAX_CHATS, Engine, EngineOptions, MAX_GUEST_MEMORY, default_cache_dir};
 pub use error::{Error, ErrorKind, Result};

@@ -112,6 +112,11 @@ impl Wiring {
         })
     }
 
+    /// The secrets behind the placeholders.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// The part of the origin that the plugin may use.
     fn base_path(&self) -> Result<BasePath> {
         BasePath::of_base_url(&self.resolved.base_url).map_err(|error| {
@@ -130,7 +135,7 @@ impl Wiring {
             .with_base_path(self.base_path()?)
             .with_private_network(self.resolved.allow_private)
             .with_secrets(self.secrets.clone())
-            .with_limits(limits(self.resolved.timeout));
+            .with_limits(limits(NetworkLimits::default(), self.resolved.timeout));
         Ok(match &self.resolved.ca_pem {
             Some(pem) => grant.with_ca_pem(pem.as_bytes()),
             None => grant,
@@ -160,8 +165,7 @@ impl Wiring {
 
 /// `timeoutSeconds` bounds the whole exchange and every wait in it, as
 /// OpenClaw's does.
-fn limits(timeout: Option<Duration>) -> NetworkLimits {
-    let limits = NetworkLimits::default();
+pub(crate) fn limits(limits: NetworkLimits, timeout: Option<Duration>) -> NetworkLimits {
     match timeout {
         None => limits,
         Some(timeout) => {
@@ -182,6 +186,7 @@ mod tests {
     #[test]
     fn a_time_out_bounds_every_wait() {
         let five = Duration::from_secs(5);
+        let limits = |timeout| limits(NetworkLimits::default(), timeout);
         let found = limits(Some(five));
         assert_eq!((found.connect_timeout, found.total_timeout), (five, five));
         let long = limits(Some(Duration::from_secs(600)));

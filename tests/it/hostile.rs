@@ -99,12 +99,7 @@ fn hostile(
         // The plugin's allocator is told by the length of what it is asked for.
         orders.extend(std::iter::repeat_n(' ', order - orders.len()));
     }
-    let settings = Settings {
-        config: Some(orders),
-        api_key: Some(key.as_str().to_owned()),
-        discover: true,
-        models: Vec::new(),
-    };
+    let settings = Settings::new(orders).with_api_key(key.as_str());
     let origin = Origin::parse(&format!("http://{granted}/v1")).expect("an origin");
     let placeholder = key.as_str().to_owned();
     let grant = Grant::new(origin)

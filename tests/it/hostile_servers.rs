@@ -26,7 +26,6 @@ use provider_host::mock::{Mock, Options};
 use provider_host::policy::{Grant, NetworkLimits, Origin, Secret, Secrets};
 use provider_host::types::{Event, Settings};
 use provider_host::{Error, Provider, ProviderOptions};
-use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -159,12 +158,7 @@ fn provider_for(attack: &Attack, server: &Server) -> Provider {
     let key = secrets
         .mint(Secret::new("sk-the-real-key").expect("a key"))
         .expect("a placeholder");
-    let settings = Settings {
-        config: Some(json!({ "baseUrl": base_url }).to_string()),
-        api_key: Some(key.as_str().to_owned()),
-        discover: true,
-        models: Vec::new(),
-    };
+    let settings = Settings::at(&base_url).with_api_key(key.as_str());
     let mut grant = Grant::new(Origin::parse(&base_url).expect("an origin"))
         .with_secrets(secrets)
         .with_limits(attack.limits.clone());

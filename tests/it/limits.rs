@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use provider_host::policy::{Grant, NetworkLimits, Origin, SandboxLimits};
 use provider_host::types::{Event, FinishReason, Settings};
 use provider_host::{Error, Provider, ProviderOptions};
-use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -109,12 +108,9 @@ fn whole(seen: &[u8]) -> bool {
 /// An ordinary chat under these limits; the error it ends in, if any.
 async fn chat(server: SocketAddr, limits: Limits) -> Option<Error> {
     let base_url = format!("http://{server}/v1");
-    let settings = Settings {
-        config: Some(json!({ "baseUrl": base_url }).to_string()),
-        api_key: Some("any".into()),
-        discover: false,
-        models: Vec::new(),
-    };
+    let settings = Settings::at(&base_url)
+        .with_api_key("any")
+        .with_discovery(false);
     let grant =
         Grant::new(Origin::parse(&base_url).expect("an origin")).with_limits(limits.network);
     let options = ProviderOptions::new(settings, grant).with_sandbox(limits.sandbox);

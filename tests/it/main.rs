@@ -11,6 +11,7 @@ mod cli;
 mod component;
 mod computed;
 mod discovery;
+mod embedding;
 mod exercise;
 mod faults;
 mod fuzz;

@@ -60,12 +60,8 @@ async fn the_real_key_is_nowhere_in_the_memory_of_the_guest_after_a_chat() {
     };
     let key = mint(&mut secrets, KEY);
     let team = mint(&mut secrets, HEADER_SECRET);
-    let settings = Settings {
-        config: Some(json!({"baseUrl": base_url, "headers": {"X-Team": team}}).to_string()),
-        api_key: Some(key.clone()),
-        discover: true,
-        models: Vec::new(),
-    };
+    let config = json!({"baseUrl": base_url, "headers": {"X-Team": team}});
+    let settings = Settings::new(config.to_string()).with_api_key(&key);
     let grant = Grant::new(Origin::parse(&base_url).expect("an origin"))
         .with_secrets(secrets)
         .with_limits(NetworkLimits::new());

@@ -4,10 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use provider_host::policy::{Grant, NetworkLimits, Origin, Secret, Secrets};
-use provider_host::types::{
-    ChatRequest, ContentPart, Cost, Event, FinishReason, Message, Modality, Model, ModelSource,
-    Sampling, Settings,
-};
+use provider_host::types::{ChatRequest, Event, FinishReason, Model, Settings};
 use provider_host::{Chat, Engine, EngineOptions, Error, Plugin, Provider, ProviderOptions};
 use serde_json::{Value, json};
 
@@ -58,12 +55,7 @@ pub(crate) fn options(base_url: &str, key: &str, limits: NetworkLimits) -> Provi
     let api_key = secrets
         .mint(Secret::new(key).expect("a key"))
         .expect("a placeholder");
-    let settings = Settings {
-        config: Some(json!({ "baseUrl": base_url }).to_string()),
-        api_key: Some(api_key.as_str().to_owned()),
-        discover: true,
-        models: Vec::new(),
-    };
+    let settings = Settings::at(base_url).with_api_key(api_key.as_str());
     let grant = Grant::new(Origin::parse(base_url).expect("an origin"))
         .with_secrets(secrets)
         .with_limits(limits);
@@ -72,48 +64,11 @@ pub(crate) fn options(base_url: &str, key: &str, limits: NetworkLimits) -> Provi
 
 /// A catalog entry as the expectations of the recordings assume it.
 pub(crate) fn model(id: &str) -> Model {
-    Model {
-        id: id.into(),
-        name: id.into(),
-        reasoning: false,
-        input: vec![Modality::Text],
-        cost: Cost {
-            input: 0.0,
-            output: 0.0,
-            cache_read: 0.0,
-            cache_write: 0.0,
-        },
-        context_window: 4096,
-        max_tokens: 1024,
-        parent: None,
-        source: ModelSource::Declared,
-    }
+    Model::new(id, 4096, 1024)
 }
 
 pub(crate) fn ask(text: &str) -> ChatRequest {
-    ChatRequest {
-        messages: vec![Message::User(vec![ContentPart::Text(text.into())])],
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        max_tokens: None,
-        prompt_tokens: None,
-        sampling: Sampling {
-            temperature: None,
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            presence_penalty: None,
-            frequency_penalty: None,
-            repetition_penalty: None,
-            seed: None,
-        },
-        stop: Vec::new(),
-        response_format: None,
-        reasoning: None,
-        priority: None,
-        extra: None,
-    }
+    ChatRequest::user(text)
 }
 
 /// All events of a chat, and the error it ended in.

@@ -15,29 +15,9 @@ const LIMIT: u32 = 400;
 
 /// A question, answered greedily: only then does the model keep to its script.
 pub(crate) fn ask(question: &str) -> ChatRequest {
-    ChatRequest {
-        messages: vec![user(question)],
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        max_tokens: Some(LIMIT),
-        prompt_tokens: None,
-        sampling: Sampling {
-            temperature: Some(0.0),
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            presence_penalty: None,
-            frequency_penalty: None,
-            repetition_penalty: None,
-            seed: None,
-        },
-        stop: Vec::new(),
-        response_format: None,
-        reasoning: None,
-        priority: None,
-        extra: None,
-    }
+    ChatRequest::user(question)
+        .with_max_tokens(LIMIT)
+        .with_temperature(0.0)
 }
 
 /// An answer of `tokens` tokens, whatever the model would say: five milliseconds each.

@@ -200,12 +200,9 @@ fn limit_of(error: &Error) -> String {
 
 fn healthy(engine: &Engine, paced: &Paced) -> Provider {
     let base_url = format!("http://{}/v1", paced.address());
-    let settings = Settings {
-        config: Some(format!(r#"{{"baseUrl":"{base_url}"}}"#)),
-        api_key: Some("any".into()),
-        discover: false,
-        models: Vec::new(),
-    };
+    let settings = Settings::at(&base_url)
+        .with_api_key("any")
+        .with_discovery(false);
     let grant = Grant::new(Origin::parse(&base_url).expect("an origin"));
     let plugin = Plugin::embedded(engine).expect("the plugin of this build");
     Provider::new(&plugin, ProviderOptions::new(settings, grant)).expect("a provider")
@@ -213,14 +210,10 @@ fn healthy(engine: &Engine, paced: &Paced) -> Provider {
 
 fn hostile_provider(plugin: &Plugin, attack: &str, paced: &Paced) -> Provider {
     let granted = paced.address();
-    let settings = Settings {
-        config: Some(format!(
-            r#"{{"attack":"{attack}","at":"next","granted":"{granted}","other":"127.0.0.1:1"}}"#
-        )),
-        api_key: None,
-        discover: false,
-        models: Vec::new(),
-    };
+    let settings = Settings::new(format!(
+        r#"{{"attack":"{attack}","at":"next","granted":"{granted}","other":"127.0.0.1:1"}}"#
+    ))
+    .with_discovery(false);
     let grant = Grant::new(Origin::parse(&format!("http://{granted}/v1")).expect("an origin"))
         .with_limits(NetworkLimits::new());
     let options = ProviderOptions::new(settings, grant).with_sandbox(SandboxLimits::new());
@@ -236,46 +229,9 @@ fn plugin(engine: &Engine, package: &str) -> Plugin {
 }
 
 fn model() -> Model {
-    Model {
-        id: "model".into(),
-        name: "model".into(),
-        reasoning: false,
-        input: vec![Modality::Text],
-        cost: Cost {
-            input: 0.0,
-            output: 0.0,
-            cache_read: 0.0,
-            cache_write: 0.0,
-        },
-        context_window: 40_960,
-        max_tokens: 8_192,
-        parent: None,
-        source: ModelSource::Declared,
-    }
+    Model::new("model", 40_960, 8_192)
 }
 
 fn request() -> ChatRequest {
-    ChatRequest {
-        messages: vec![Message::User(vec![ContentPart::Text("Count.".into())])],
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        max_tokens: None,
-        prompt_tokens: None,
-        sampling: Sampling {
-            temperature: None,
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            presence_penalty: None,
-            frequency_penalty: None,
-            repetition_penalty: None,
-            seed: None,
-        },
-        stop: Vec::new(),
-        response_format: None,
-        reasoning: None,
-        priority: None,
-        extra: None,
-    }
+    ChatRequest::user("Count.")
 }

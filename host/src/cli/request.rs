@@ -41,40 +41,12 @@ pub(super) fn build(
 
 /// A request with nothing in it.
 pub(super) fn empty() -> types::ChatRequest {
-    types::ChatRequest {
-        messages: Vec::new(),
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        max_tokens: None,
-        prompt_tokens: None,
-        sampling: types::Sampling {
-            temperature: None,
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            presence_penalty: None,
-            frequency_penalty: None,
-            repetition_penalty: None,
-            seed: None,
-        },
-        stop: Vec::new(),
-        response_format: None,
-        reasoning: None,
-        priority: None,
-        extra: None,
-    }
+    types::ChatRequest::default()
 }
 
 /// A request of one user's turn.
 pub(super) fn of_prompt(prompt: impl Into<String>) -> types::ChatRequest {
-    let mut request = empty();
-    request
-        .messages
-        .push(types::Message::User(vec![types::ContentPart::Text(
-            prompt.into(),
-        )]));
-    request
+    types::ChatRequest::user(prompt)
 }
 
 fn from_prompt(options: &ChatOptions) -> anyhow::Result<types::ChatRequest> {

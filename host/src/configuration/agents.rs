@@ -11,6 +11,7 @@ use super::{Configuration, ModelReference, path};
 
 /// The models of `agents.defaults.model`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ModelChoice {
     /// The model to use.
     pub primary: Option<ModelReference>,

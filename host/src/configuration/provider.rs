@@ -35,6 +35,7 @@ pub struct ProviderFacts<'a> {
 
 /// The settings as the plugin gets them. Every secret is a placeholder.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SettingsText {
     /// JSON object: the provider's entry. None: there is none.
     pub config: Option<String>,
@@ -48,6 +49,7 @@ pub struct SettingsText {
 
 /// Something that is not an error and that a user should be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Note {
     /// Stable name in kebab-case, such as `unsupported-setting`.
     pub code: &'static str,
@@ -70,6 +72,7 @@ pub struct UnreadyModel {
 
 /// A provider's settings, resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Resolved {
     /// What the plugin gets.
     pub settings: SettingsText,

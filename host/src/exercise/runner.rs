@@ -155,12 +155,7 @@ impl Runner {
     /// The same with another configuration, a JSON object as text.
     #[must_use]
     pub fn settings_with(&self, config: &str) -> types::Settings {
-        types::Settings {
-            config: Some(config.to_owned()),
-            api_key: Some(self.placeholder.clone()),
-            discover: true,
-            models: Vec::new(),
-        }
+        types::Settings::new(config).with_api_key(&self.placeholder)
     }
 
     /// The plugin with settings, over a wire. What is granted is the origin of [`BASE_URL`], whatever the settings say.
@@ -218,50 +213,11 @@ async fn chat(provider: &Provider, ask: &Ask) -> Outcome {
 /// A catalog entry for a model that reads text, does not think, and costs nothing.
 #[must_use]
 pub fn model(id: &str) -> types::Model {
-    types::Model {
-        id: id.to_owned(),
-        name: id.to_owned(),
-        reasoning: false,
-        input: vec![types::Modality::Text],
-        cost: types::Cost {
-            input: 0.0,
-            output: 0.0,
-            cache_read: 0.0,
-            cache_write: 0.0,
-        },
-        context_window: 4096,
-        max_tokens: 1024,
-        parent: None,
-        source: types::ModelSource::Declared,
-    }
+    types::Model::new(id, 4096, 1024)
 }
 
 /// A request with one message of the user, and everything else left to the server.
 #[must_use]
 pub fn ask(text: &str) -> types::ChatRequest {
-    types::ChatRequest {
-        messages: vec![types::Message::User(vec![types::ContentPart::Text(
-            text.to_owned(),
-        )])],
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        max_tokens: None,
-        prompt_tokens: None,
-        sampling: types::Sampling {
-            temperature: None,
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            presence_penalty: None,
-            frequency_penalty: None,
-            repetition_penalty: None,
-            seed: None,
-        },
-        stop: Vec::new(),
-        response_format: None,
-        reasoning: None,
-        priority: None,
-        extra: None,
-    }
+    types::ChatRequest::user(text)
 }

@@ -8,8 +8,7 @@ use super::upstream::{Answer, Boxed};
 use super::*;
 use crate::bindings::TokenCount;
 use crate::bindings::types::{
-    ContentPart, Cost, FinishReason, Image, Message, Modality, ModelSource, Sampling, StreamStart,
-    Tool,
+    ContentPart, Cost, FinishReason, Image, Message, Modality, ModelSource, StreamStart, Tool,
 };
 use crate::error::ErrorKind;
 
@@ -179,29 +178,7 @@ fn quick() -> RetryPolicy {
 }
 
 fn ask(text: &str) -> ChatRequest {
-    ChatRequest {
-        messages: vec![Message::User(vec![ContentPart::Text(text.into())])],
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        max_tokens: None,
-        prompt_tokens: None,
-        sampling: Sampling {
-            temperature: None,
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            presence_penalty: None,
-            frequency_penalty: None,
-            repetition_penalty: None,
-            seed: None,
-        },
-        stop: Vec::new(),
-        response_format: None,
-        reasoning: None,
-        priority: None,
-        extra: None,
-    }
+    ChatRequest::user(text)
 }
 
 /// The steps in words, and the error.

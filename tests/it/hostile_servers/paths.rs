@@ -69,12 +69,7 @@ async fn a_plugin_that_asks_beside_the_base_path_is_told_so_and_nothing_is_sent(
     let origin = format!("http://{}", server.address);
     let team = BasePath::of_base_url(&format!("{origin}/team-a/v1")).expect("a base URL");
     let grant = Grant::new(Origin::parse(&origin).expect("an origin")).with_base_path(team);
-    let settings = Settings {
-        config: Some(json!({ "baseUrl": format!("{origin}/team-b/v1") }).to_string()),
-        api_key: Some("key".to_owned()),
-        discover: true,
-        models: Vec::new(),
-    };
+    let settings = Settings::at(&format!("{origin}/team-b/v1")).with_api_key("key");
     let provider =
         Provider::new(plugin(), ProviderOptions::new(settings, grant)).expect("a provider");
     let (_, error) = run(&provider, &model("m"), &ask("Say hello.")).await;
