@@ -34,7 +34,7 @@ fn built(package: &str) -> Vec<u8> {
     std::fs::read(file).expect("its bytes")
 }
 
-fn second() -> &'static [u8] {
+pub(crate) fn second() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| built("second-provider"))
 }

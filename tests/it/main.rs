@@ -12,6 +12,7 @@ mod component;
 mod computed;
 mod discovery;
 mod embedding;
+mod examples;
 mod exercise;
 mod faults;
 mod fuzz;
