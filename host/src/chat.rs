@@ -10,6 +10,8 @@
 //! [`Chat::next_batch`] that is dropped (a `select!` that took another branch)
 //! loses nothing: the next one goes on where it stood.
 
+mod oversee;
+
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -17,6 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+
+pub(crate) use self::oversee::{End, Leash};
 
 use crate::bindings::types::{Event, FinishReason, UsageSource};
 use crate::error::Result;

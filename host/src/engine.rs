@@ -223,6 +223,11 @@ pub(crate) fn compiling() -> wasmtime::Result<wasmtime::Engine> {
     wasmtime::Engine::new(&code())
 }
 
+/// The same for a thread of a process that does other things: it compiles on that thread alone.
+pub(crate) fn compiling_aside() -> wasmtime::Result<wasmtime::Engine> {
+    wasmtime::Engine::new(code().parallel_compilation(false))
+}
+
 /// The settings that machine code depends on.
 fn code() -> Config {
     let mut config = Config::new();
@@ -286,7 +291,9 @@ mod tests {
             engine.precompile_compatibility_hash().hash(&mut hasher);
             hasher.finish()
         };
+        let aside = compiling_aside().expect("an engine");
         let compiling = hash(&compiling().expect("an engine"));
+        assert_eq!(hash(&aside), compiling, "aside");
         for (max_chats, core_dumps) in [(1, false), (1, true), (DEFAULT_MAX_CHATS, false)] {
             let engine = Engine::new(EngineOptions {
                 max_chats,

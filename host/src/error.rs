@@ -63,6 +63,9 @@ pub enum ErrorKind {
     /// The plugin broke the contract: its events left the grammar
     /// ([`crate::grammar`]).
     PluginMisbehaved,
+    /// The plugin was replaced while it answered, and the time that its answers
+    /// had to end in is over ([`crate::registry`]).
+    PluginRetired,
     /// The host itself could not do it: no memory, no file, no engine.
     Host,
 }
@@ -91,6 +94,7 @@ impl ErrorKind {
             Self::PluginTrapped => "plugin-trapped",
             Self::PluginLimit => "plugin-limit",
             Self::PluginMisbehaved => "plugin-misbehaved",
+            Self::PluginRetired => "plugin-retired",
             Self::Host => "host",
         })
     }

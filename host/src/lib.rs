@@ -46,6 +46,7 @@
 //! - [`Provider`], [`Chat`]: a plugin with settings and a grant, and what it
 //!   answers; [`ProviderBuilder`], [`Answer`] and the functions of [`types`]
 //!   make them in a line each.
+//! - [`registry`]: plugins and settings that are replaced while chats run.
 //! - [`route`]: a list of models and one answer: retries, refits, fallbacks.
 //! - [`configuration`], [`credentials`]: an agent's configuration file and key
 //!   profiles, for hosts that share OpenClaw's.
@@ -58,6 +59,7 @@
 //! | `mock` | yes | the mock vLLM server (`mock`) |
 //! | `signatures` | yes | plugin files signed with minisign ([`plugin`]`::trust`) |
 //! | `check` | yes | any plugin over exchanges in memory (`exercise`), and held against the contract (`check`) |
+//! | `watch` | yes | plugin files are noticed by the system's own means ([`registry`]) |
 //! | `cli` | yes | the command line `provider-host` |
 //!
 //! An embedder takes `default-features = false`. The crate sets up no logging
@@ -104,6 +106,7 @@ pub mod plugin;
 pub mod policy;
 mod provider;
 mod request;
+pub mod registry;
 pub mod route;
 mod sandbox;
 mod wiring;

@@ -24,6 +24,7 @@ pub use self::inspect::{
     Inspection, MANIFEST_SECTION, MAX_MANIFEST_SIZE, MAX_NAMES, MAX_PLUGIN_SIZE, inspect,
 };
 
+pub(crate) use self::compile::Urgency;
 use self::inspect::{listed, shown, words};
 use crate::bindings::types;
 use crate::engine::Engine;
@@ -109,17 +110,22 @@ impl Plugin {
     ///
     /// [`CompileLimits`]: crate::policy::CompileLimits
     pub fn from_bytes(engine: &Engine, bytes: &[u8]) -> Result<Self> {
-        let invalid = |why: String| Error::new(ErrorKind::InvalidPlugin, why);
-        let limits = engine.compile_limits();
-        let inspection = inspect::inspect_within(bytes, limits.nesting)?;
+        let inspection = inspected(engine, bytes)?;
         check_world(&inspection)?;
         check_imports(&inspection)?;
-        compile::check_size(&inspection, limits)?;
-        let manifest = inspection.manifest.ok_or_else(|| {
-            invalid(format!(
-                "the plugin has no manifest: its custom section `{MANIFEST_SECTION}` is missing"
-            ))
-        })?;
+        Self::compiled(engine, bytes, inspection, Urgency::Now)
+    }
+
+    /// The last part of it: what was inspected and judged is compiled and linked.
+    pub(crate) fn compiled(
+        engine: &Engine,
+        bytes: &[u8],
+        inspection: Inspection,
+        urgency: Urgency,
+    ) -> Result<Self> {
+        let invalid = |why: String| Error::new(ErrorKind::InvalidPlugin, why);
+        compile::check_size(&inspection, engine.compile_limits())?;
+        let manifest = inspection.manifest.ok_or_else(no_manifest)?;
 
         let digest = inspection.sha256;
         let cached = engine
@@ -129,7 +135,7 @@ impl Plugin {
         let component = match cached {
             Some(component) => component,
             None => {
-                let code = compile::compile(engine, bytes)?;
+                let code = compile::compile(engine, bytes, urgency)?;
                 let component = code.load(engine.wasmtime()).map_err(unloadable)?;
                 if let Some(cache) = engine.cache() {
                     cache.store(engine.wasmtime(), &digest, &code);
@@ -186,6 +192,13 @@ impl Plugin {
         self.inner.linked.tells_health()
     }
 
+    /// Tells whether any of its clones is left.
+    #[cfg(test)]
+    pub(crate) fn downgrade(&self) -> std::sync::Weak<dyn std::any::Any + Send + Sync> {
+        let shared: Arc<dyn std::any::Any + Send + Sync> = self.inner.clone();
+        Arc::downgrade(&shared)
+    }
+
     pub(crate) fn linked(&self) -> &Linked {
         &self.inner.linked
     }
@@ -217,7 +230,20 @@ fn unloadable(error: wasmtime::Error) -> Error {
     Error::new(ErrorKind::Host, why)
 }
 
-fn check_world(inspection: &Inspection) -> Result<()> {
+/// Reads a component within the limits of an engine. Nothing of it runs.
+pub(crate) fn inspected(engine: &Engine, bytes: &[u8]) -> Result<Inspection> {
+    inspect::inspect_within(bytes, engine.compile_limits().nesting)
+}
+
+/// A plugin says of itself what it is, before it runs.
+pub(crate) fn no_manifest() -> Error {
+    Error::new(
+        ErrorKind::InvalidPlugin,
+        format!("the plugin has no manifest: its custom section `{MANIFEST_SECTION}` is missing"),
+    )
+}
+
+pub(crate) fn check_world(inspection: &Inspection) -> Result<()> {
     let invalid = |why: String| Err(Error::new(ErrorKind::InvalidPlugin, why));
     let Some(world) = &inspection.world else {
         return invalid(format!(
@@ -250,7 +276,7 @@ fn check_world(inspection: &Inspection) -> Result<()> {
 
 /// Names every import that this host does not give, before the linker stumbles
 /// over the first.
-fn check_imports(inspection: &Inspection) -> Result<()> {
+pub(crate) fn check_imports(inspection: &Inspection) -> Result<()> {
     let unknown: Vec<String> = inspection
         .imports
         .iter()

@@ -40,7 +40,7 @@ pub use secret::{Placeholder, Secret, SecretError, Secrets};
 /// # let _ = grant;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Grant {
     /// The only origin that requests may go to.
@@ -89,6 +89,27 @@ impl Grant {
     pub fn judge(&self, target: &http::Uri) -> Result<(), Denial> {
         self.origin.matches(target)?;
         self.base_path.judge(target.path())
+    }
+
+    /// Whether a connection that was made under another grant may carry the requests of this one: it leads to the same
+    /// place, was judged by the same rules, and what comes over it is held to the same limits. Secrets and times belong to
+    /// requests, not to connections.
+    pub(crate) fn dials_like(&self, other: &Self) -> bool {
+        let limits = |grant: &Self| {
+            let limits = &grant.limits;
+            (
+                limits.response_header_bytes,
+                limits.response_header_fields,
+                limits.interim_responses,
+                limits.addresses_per_name,
+                limits.pool_idle_timeout,
+                limits.pool_idle_connections,
+            )
+        };
+        self.origin == other.origin
+            && self.reach == other.reach
+            && self.ca_pem == other.ca_pem
+            && limits(self) == limits(other)
     }
 
     /// Lets the origin's name resolve to private and loopback addresses too: `request.allowPrivateNetwork`.

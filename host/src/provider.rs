@@ -12,7 +12,7 @@ use crate::policy::{Grant, SandboxLimits};
 use crate::sandbox::Sandbox;
 
 /// What a provider runs with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProviderOptions {
     /// What the plugin is told. Secrets stand in it as placeholders of

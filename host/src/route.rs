@@ -42,6 +42,7 @@ use crate::bindings::types::{ChatRequest, Event, Model};
 use crate::chat::BATCH;
 use crate::error::{Error, Result};
 use crate::provider::Provider;
+use crate::registry::Slot;
 
 /// One model of one provider.
 #[derive(Clone)]
@@ -58,6 +59,16 @@ impl Target {
         Self {
             reference: format!("{}/{id}", provider.plugin().manifest().id),
             upstream: Arc::new(upstream::OfProvider::new(provider.clone(), id)),
+        }
+    }
+
+    /// The same of a slot: each attempt goes to the generation that serves then, so that a retry may meet a newer plugin
+    /// than the failure before it.
+    pub fn of_slot(slot: &Slot, id: impl Into<String>) -> Self {
+        let id = id.into();
+        Self {
+            reference: format!("{}/{id}", slot.id()),
+            upstream: Arc::new(upstream::OfProvider::new(slot.clone(), id)),
         }
     }
 

@@ -287,6 +287,15 @@ impl Sandbox {
         }
     }
 
+    /// `info.get-manifest`.
+    pub(crate) async fn manifest(&mut self) -> Result<types::Manifest> {
+        self.begin_call();
+        let info = self.world.llm_provider_info();
+        let call = info.call_get_manifest(&mut self.store);
+        let result = self.pace.of(call).await;
+        self.outcome(result.map(Ok), "get-manifest")
+    }
+
     /// `info.check-settings`.
     pub(crate) async fn check_settings(
         &mut self,

@@ -6,7 +6,7 @@
 #[cfg(unix)]
 mod cache;
 mod compiling;
-mod components;
+pub(crate) mod components;
 mod refused;
 mod replaced;
 mod signed;

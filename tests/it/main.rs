@@ -26,4 +26,5 @@ mod replay;
 mod route;
 mod secrets;
 mod support;
+mod swap;
 mod tokens;

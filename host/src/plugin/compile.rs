@@ -10,6 +10,7 @@
 //! component through stdin, without environment and arguments of the plugin's,
 //! gives the machine code back through stdout, and ends.
 
+mod aside;
 mod child;
 mod message;
 mod worker;
@@ -114,15 +115,28 @@ pub(super) fn check_size(inspection: &Inspection, limits: &CompileLimits) -> Res
     Ok(())
 }
 
+/// Whether somebody waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// On all processors.
+    Now,
+    /// On one, and only as far as nobody else wants it: chats are running.
+    Aside,
+}
+
 /// Compiles a component that was inspected.
-pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Code> {
+pub(super) fn compile(engine: &Engine, bytes: &[u8], urgency: Urgency) -> Result<Code> {
     match engine.compiler() {
-        Compiler::InProcess => engine
-            .wasmtime()
-            .precompile_component(bytes)
-            .map(Code::vouched)
-            .map_err(|error| refused(&format!("{error:#}"))),
-        Compiler::Child(program) => child::compile(program, engine, bytes),
+        Compiler::InProcess => {
+            let compiled = match urgency {
+                Urgency::Now => engine.wasmtime().precompile_component(bytes),
+                Urgency::Aside => aside::compile(bytes),
+            };
+            compiled
+                .map(Code::vouched)
+                .map_err(|error| refused(&format!("{error:#}")))
+        }
+        Compiler::Child(program) => child::compile(program, engine, bytes, urgency),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::bindings::types::{ChatRequest, Event, Model};
 use crate::chat::Chat;
 use crate::error::Result;
 use crate::provider::Provider;
+use crate::registry::Slot;
 
 pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -36,27 +37,67 @@ pub(super) trait Answer: Send {
     fn next_batch(&mut self, max: u32) -> Boxed<'_, Result<Vec<Event>>>;
 }
 
+/// What a model belongs to.
+pub(super) trait Source: Send + Sync {
+    /// The provider that a request goes to now.
+    fn now(&self) -> Provider;
+    /// Begins a chat with it.
+    fn chat<'a>(
+        &'a self,
+        model: &'a Model,
+        request: &'a ChatRequest,
+    ) -> impl Future<Output = Result<Chat>> + Send + 'a;
+}
+
+impl Source for Provider {
+    fn now(&self) -> Provider {
+        self.clone()
+    }
+
+    fn chat<'a>(
+        &'a self,
+        model: &'a Model,
+        request: &'a ChatRequest,
+    ) -> impl Future<Output = Result<Chat>> + Send + 'a {
+        Self::chat(self, model, request)
+    }
+}
+
+impl Source for Slot {
+    fn now(&self) -> Provider {
+        self.provider()
+    }
+
+    fn chat<'a>(
+        &'a self,
+        model: &'a Model,
+        request: &'a ChatRequest,
+    ) -> impl Future<Output = Result<Chat>> + Send + 'a {
+        Self::chat(self, model, request)
+    }
+}
+
 /// The real one.
-pub(super) struct OfProvider {
-    provider: Provider,
+pub(super) struct OfProvider<S> {
+    source: S,
     id: String,
     /// The server has answered that it does not count: it is not asked again.
     uncounted: AtomicBool,
 }
 
-impl OfProvider {
-    pub(super) fn new(provider: Provider, id: String) -> Self {
+impl<S> OfProvider<S> {
+    pub(super) fn new(source: S, id: String) -> Self {
         Self {
-            provider,
+            source,
             id,
             uncounted: AtomicBool::new(false),
         }
     }
 }
 
-impl Upstream for OfProvider {
+impl<S: Source> Upstream for OfProvider<S> {
     fn resolve(&self) -> Boxed<'_, Result<Model>> {
-        Box::pin(self.provider.resolve_model(&self.id))
+        Box::pin(async { self.source.now().resolve_model(&self.id).await })
     }
 
     fn count<'a>(
@@ -68,7 +109,7 @@ impl Upstream for OfProvider {
             if self.uncounted.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let counted = self.provider.count_tokens(model, request).await;
+            let counted = self.source.now().count_tokens(model, request).await;
             if let Err(error) = &counted
                 && matches!(error.status(), Some(404 | 405 | 501))
             {
@@ -84,7 +125,7 @@ impl Upstream for OfProvider {
         request: &'a ChatRequest,
     ) -> Boxed<'a, Result<Box<dyn Answer>>> {
         Box::pin(async move {
-            let chat = self.provider.chat(model, request).await?;
+            let chat = self.source.chat(model, request).await?;
             Ok(Box::new(chat) as Box<dyn Answer>)
         })
     }

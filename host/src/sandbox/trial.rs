@@ -5,7 +5,6 @@ use wasmtime::component::Resource;
 use wasmtime_wasi_io::bindings::wasi::io::poll::HostPollable as _;
 
 use super::{Running, Sandbox};
-use crate::bindings::types;
 use crate::egress::TransportError;
 use crate::error::Result;
 
@@ -15,15 +14,6 @@ impl Sandbox {
     pub(crate) fn verbatim(mut self) -> Self {
         self.verbatim = true;
         self
-    }
-
-    /// `info.get-manifest`.
-    pub(crate) async fn manifest(&mut self) -> Result<types::Manifest> {
-        self.begin_call();
-        let info = self.world.llm_provider_info();
-        let call = info.call_get_manifest(&mut self.store);
-        let result = self.pace.of(call).await;
-        self.outcome(result.map(Ok), "get-manifest")
     }
 
     /// `chat-stream.subscribe`; the pollable is waited for if asked, and dropped.

@@ -8,20 +8,20 @@ use wasm_encoder::{
 };
 
 /// What a provider exports.
-pub(super) const PROVIDER: &[&str] = &[
+pub(crate) const PROVIDER: &[&str] = &[
     "llm:provider/info@0.1.0",
     "llm:provider/catalog@0.1.0",
     "llm:provider/chat@0.1.0",
 ];
 
-pub(super) const MANIFEST: &[u8] =
+pub(crate) const MANIFEST: &[u8] =
     br#"{"id": "p", "label": "P", "api": "a", "version": "1", "config_schema": {}}"#;
 
 const MODULE: u8 = 1;
 const COMPONENT: u8 = 4;
 
 /// A component of what is named here, its interfaces without functions.
-pub(super) fn component(imports: &[&str], exports: &[&str], modules: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn component(imports: &[&str], exports: &[&str], modules: &[Vec<u8>]) -> Vec<u8> {
     let mut component = Component::new();
     if !imports.is_empty() {
         let mut types = ComponentTypeSection::new();
@@ -55,7 +55,7 @@ pub(super) fn component(imports: &[&str], exports: &[&str], modules: &[Vec<u8>])
 }
 
 /// A provider with a manifest and these modules, as far as can be seen without compiling it.
-pub(super) fn provider(modules: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn provider(modules: &[Vec<u8>]) -> Vec<u8> {
     with_section(
         component(&[], PROVIDER, modules),
         MANIFEST_SECTION,
@@ -64,7 +64,7 @@ pub(super) fn provider(modules: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// The same bytes with a custom section more.
-pub(super) fn with_section(mut bytes: Vec<u8>, name: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn with_section(mut bytes: Vec<u8>, name: &str, data: &[u8]) -> Vec<u8> {
     bytes.push(0);
     CustomSection {
         name: name.into(),
@@ -75,12 +75,12 @@ pub(super) fn with_section(mut bytes: Vec<u8>, name: &str, data: &[u8]) -> Vec<u
 }
 
 /// The embedded plugin in other bytes: it does the same and has another digest.
-pub(super) fn variant(note: &str) -> Vec<u8> {
+pub(crate) fn variant(note: &str) -> Vec<u8> {
     with_section(EMBEDDED.to_vec(), "note", note.as_bytes())
 }
 
 /// `levels` components in each other.
-pub(super) fn nested(levels: usize) -> Vec<u8> {
+pub(crate) fn nested(levels: usize) -> Vec<u8> {
     let mut bytes = Component::new().finish();
     for _ in 1..levels {
         let mut outer = Component::new();
@@ -94,7 +94,7 @@ pub(super) fn nested(levels: usize) -> Vec<u8> {
 }
 
 /// A module of functions that each have `bytes` bytes of code and do nothing.
-pub(super) fn idle(functions: u32, bytes: usize) -> Vec<u8> {
+pub(crate) fn idle(functions: u32, bytes: usize) -> Vec<u8> {
     // Locals (none), `nop`, `end`.
     let mut body = vec![0];
     body.resize(bytes - 1, 0x01);
@@ -103,13 +103,13 @@ pub(super) fn idle(functions: u32, bytes: usize) -> Vec<u8> {
 }
 
 /// A module with a function that adds what is not there.
-pub(super) fn invalid() -> Vec<u8> {
+pub(crate) fn invalid() -> Vec<u8> {
     module(1, &[], &[0, 0x6a, 0x0b])
 }
 
 /// A module whose code is small and takes long and much to compile: one function of `loops` loops over `locals` variables,
 /// each of which is alive through all of them.
-pub(super) fn bomb(locals: u32, loops: u32) -> Vec<u8> {
+pub(crate) fn bomb(locals: u32, loops: u32) -> Vec<u8> {
     let mut function = Function::new([(locals, ValType::I32)]);
     {
         let mut code = function.instructions();

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use super::message::{Order, Reply};
-use super::{CompilerProgram, MARK, refused};
+use super::{CompilerProgram, MARK, Urgency, aside, refused};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::code::Code;
@@ -22,10 +22,15 @@ const LOOK: Duration = Duration::from_millis(2);
 const NO_MEMORY: &str = "memory allocation of";
 
 /// Compiles in a process of its own.
-pub(super) fn compile(program: &CompilerProgram, engine: &Engine, bytes: &[u8]) -> Result<Code> {
+pub(super) fn compile(
+    program: &CompilerProgram,
+    engine: &Engine,
+    bytes: &[u8],
+    urgency: Urgency,
+) -> Result<Code> {
     let limits = engine.compile_limits();
     let deadline = Instant::now() + limits.wall_time;
-    let mut process = Process::start(program, limits)?;
+    let mut process = Process::start(program, limits, urgency)?;
     let output = process.feed(order(limits), bytes, limits.output_bytes);
     let Some(output) = process.output(output, deadline) else {
         return Err(too_much("time", &format!("{:?}", limits.wall_time)));
@@ -72,14 +77,18 @@ struct Process {
 }
 
 impl Process {
-    fn start(program: &CompilerProgram, limits: &CompileLimits) -> Result<Self> {
+    fn start(program: &CompilerProgram, limits: &CompileLimits, urgency: Urgency) -> Result<Self> {
+        let threads = match urgency {
+            Urgency::Now => limits.threads.max(1),
+            Urgency::Aside => 1,
+        };
         let mut command = Command::new(&program.program);
         command
             .args(&program.arguments)
             .env_clear()
             .env(MARK, "1")
             // The compiler's threads; their memory is its memory.
-            .env("RAYON_NUM_THREADS", limits.threads.max(1).to_string())
+            .env("RAYON_NUM_THREADS", threads.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -91,6 +100,10 @@ impl Process {
         let child = command.spawn().map_err(|error| {
             host(&format!("it could not be started: {error}"), program).caused_by(error)
         })?;
+        if urgency == Urgency::Aside {
+            // It waits for its order, and has no other thread yet.
+            aside::set_aside(&child);
+        }
         Ok(Self { child, words: None })
     }
 
