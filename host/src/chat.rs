@@ -27,6 +27,7 @@ use crate::error::Result;
 use crate::grammar::{Grammar, Violation};
 use crate::policy::limits::EVENT_BASE_BYTES;
 use crate::sandbox::{Running, Sandbox};
+use crate::telemetry::{self, ChatWatch};
 
 /// Most events of one batch of [`Chat`] as a stream. A batch is what is ready,
 /// so that the number matters only when events arrive faster than they are
@@ -46,6 +47,8 @@ pub struct Chat {
     ready: VecDeque<Event>,
     /// The end or an error has been given out: nothing more will come.
     ended: bool,
+    /// None: nobody wants to be told. The last field, so that what ends with the driver ends within its span.
+    watch: Option<Box<ChatWatch>>,
 }
 
 /// Where the driver and the chat meet.
@@ -55,7 +58,7 @@ struct Slot {
 }
 
 impl Chat {
-    pub(crate) fn new(sandbox: Sandbox, running: Running) -> Self {
+    pub(crate) fn new(sandbox: Sandbox, running: Running, watch: Option<Box<ChatWatch>>) -> Self {
         let slot = Arc::new(Mutex::new(Slot {
             max: BATCH,
             batch: None,
@@ -65,6 +68,7 @@ impl Chat {
             slot,
             ready: VecDeque::new(),
             ended: false,
+            watch,
         }
     }
 
@@ -97,19 +101,19 @@ impl Chat {
         lock(&self.slot).max = max;
         // The driver never waits for anything but the guest while the slot is
         // empty, so one poll either fills the slot or has left a waker.
-        let over = self.driver.as_mut().poll(cx).is_ready();
+        let over = {
+            let _within = self.watch.as_ref().map(|watch| watch.span().enter());
+            self.driver.as_mut().poll(cx).is_ready()
+        };
         let batch = lock(&self.slot).batch.take();
-        match batch {
-            Some(batch) => {
-                self.ended = !matches!(&batch, Ok(events) if !events.is_empty());
-                Poll::Ready(batch)
-            }
-            None if over => {
-                self.ended = true;
-                Poll::Ready(Ok(Vec::new()))
-            }
-            None => Poll::Pending,
-        }
+        let batch = match batch {
+            Some(batch) => batch,
+            None if over => Ok(Vec::new()),
+            None => return Poll::Pending,
+        };
+        self.ended = !matches!(&batch, Ok(events) if !events.is_empty());
+        telemetry::note(&mut self.watch, &batch);
+        Poll::Ready(batch)
     }
 }
 

@@ -19,6 +19,7 @@ mod failure;
 mod fuzz;
 mod image;
 mod json;
+mod logging;
 mod mock;
 mod models;
 mod opened;
@@ -48,7 +49,7 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    start_logging(&arguments);
+    logging::start(&arguments);
     let status = run(&arguments).unwrap_or_else(|error| failure::report(&error));
     ExitCode::from(status as u8)
 }
@@ -85,17 +86,4 @@ async fn interruptible<T>(future: impl Future<Output = anyhow::Result<T>>) -> an
         outcome = future => outcome,
         _ = tokio::signal::ctrl_c() => Err(failure::Failure::interrupted().into()),
     }
-}
-
-fn start_logging(arguments: &Arguments) {
-    let Some(level) = arguments.log_level.level() else {
-        return;
-    };
-    // Fails only if there is a logger already, and nobody else sets one.
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(terminal::stderr_has_colour())
-        .without_time()
-        .try_init();
 }

@@ -292,7 +292,7 @@ pub(crate) fn printable(text: String) -> String {
 }
 
 /// Cuts a text to at most `most` bytes, the ellipsis that says so included.
-fn cut(text: &mut String, most: usize) {
+pub(crate) fn cut(text: &mut String, most: usize) {
     const ELLIPSIS: char = '…';
     if text.len() > most {
         text.truncate(text.floor_char_boundary(most - ELLIPSIS.len_utf8()));

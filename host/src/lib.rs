@@ -48,6 +48,7 @@
 //!   make them in a line each.
 //! - [`registry`]: plugins and settings that are replaced while chats run.
 //! - [`route`]: a list of models and one answer: retries, refits, fallbacks.
+//! - [`telemetry`]: beside all of these, what is told of a chat while it runs.
 //! - [`configuration`], [`credentials`]: an agent's configuration file and key
 //!   profiles, for hosts that share OpenClaw's.
 //!
@@ -58,6 +59,7 @@
 //! | `embedded-plugin` | yes | builds and embeds `vllm-provider` (`Plugin::embedded`) |
 //! | `mock` | yes | the mock vLLM server (`mock`) |
 //! | `signatures` | yes | plugin files signed with minisign ([`plugin`]`::trust`) |
+//! | `otel` | yes | metrics of [`telemetry`] to an OpenTelemetry `Meter`; one crate without dependencies |
 //! | `check` | yes | any plugin over exchanges in memory (`exercise`), and held against the contract (`check`) |
 //! | `watch` | yes | plugin files are noticed by the system's own means ([`registry`]) |
 //! | `cli` | yes | the command line `provider-host` |
@@ -105,10 +107,11 @@ pub mod mock;
 pub mod plugin;
 pub mod policy;
 mod provider;
-mod request;
 pub mod registry;
+mod request;
 pub mod route;
 mod sandbox;
+pub mod telemetry;
 mod wiring;
 
 pub use answer::Answer;
@@ -119,4 +122,5 @@ pub use engine::{DEFAULT_MAX_CHATS, Engine, EngineOptions, MAX_GUEST_MEMORY, def
 pub use error::{Error, ErrorKind, Result};
 pub use plugin::Plugin;
 pub use provider::{Provider, ProviderOptions};
+pub use telemetry::Telemetry;
 pub use wiring::Wiring;

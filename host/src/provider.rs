@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::{Instrument as _, Span};
+
 use crate::bindings::{ServerHealth, TokenCount, types};
 use crate::chat::Chat;
 use crate::configuration::UnreadyModel;
@@ -10,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::Plugin;
 use crate::policy::{Grant, SandboxLimits};
 use crate::sandbox::Sandbox;
+use crate::telemetry::{Observer, Telemetry};
 
 /// What a provider runs with.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub struct ProviderOptions {
     /// Models that are known and can't be asked, with the reason: a header of
     /// theirs could not be resolved.
     pub unready: Vec<UnreadyModel>,
+    /// What is told of its chats, and to whom.
+    pub telemetry: Telemetry,
 }
 
 impl ProviderOptions {
@@ -36,6 +41,7 @@ impl ProviderOptions {
             grant,
             sandbox: SandboxLimits::default(),
             unready: Vec::new(),
+            telemetry: Telemetry::default(),
         }
     }
 
@@ -43,6 +49,13 @@ impl ProviderOptions {
     #[must_use]
     pub fn with_unready(mut self, unready: Vec<UnreadyModel>) -> Self {
         self.unready = unready;
+        self
+    }
+
+    /// Says what is told of the provider's chats.
+    #[must_use]
+    pub fn with_telemetry(mut self, telemetry: Telemetry) -> Self {
+        self.telemetry = telemetry;
         self
     }
 
@@ -67,6 +80,7 @@ struct Inner {
     egress: Egress,
     limits: SandboxLimits,
     unready: Vec<UnreadyModel>,
+    observer: Arc<Observer>,
 }
 
 impl Provider {
@@ -92,11 +106,14 @@ impl Provider {
         options: ProviderOptions,
         transport: Arc<dyn Transport>,
     ) -> Self {
+        let egress = Egress::with_transport(options.grant, transport);
+        let observer = Observer::new(options.telemetry, plugin.manifest(), &egress);
         Self {
             inner: Arc::new(Inner {
                 plugin: plugin.clone(),
                 settings: options.settings,
-                egress: Egress::with_transport(options.grant, transport),
+                observer: Arc::new(observer),
+                egress,
                 limits: options.sandbox,
                 unready: options.unready,
             }),
@@ -127,8 +144,11 @@ impl Provider {
     /// Why the server could not be asked, each cause with a kind of its own; or
     /// a fault of the plugin.
     pub async fn list_models(&self) -> Result<types::Catalog> {
-        let mut sandbox = self.sandbox().await?;
-        sandbox.list_models(&self.inner.settings).await
+        let answer = async {
+            let mut sandbox = self.sandbox().await?;
+            sandbox.list_models(&self.inner.settings).await
+        };
+        self.observer().operation("list_models", None, answer).await
     }
 
     /// One model by id (without the provider's prefix).
@@ -138,8 +158,12 @@ impl Provider {
     /// [`ErrorKind::ModelNotFound`] with the reason and the nearest ids; else as
     /// [`Provider::list_models`].
     pub async fn resolve_model(&self, id: &str) -> Result<types::Model> {
-        let mut sandbox = self.sandbox().await?;
-        sandbox.resolve_model(&self.inner.settings, id).await
+        let answer = async {
+            let mut sandbox = self.sandbox().await?;
+            sandbox.resolve_model(&self.inner.settings, id).await
+        };
+        let watched = self.observer();
+        watched.operation("resolve_model", Some(id), answer).await
     }
 
     /// How long the prompt of a chat is, in the model's own tokens. Sends one
@@ -157,10 +181,16 @@ impl Provider {
         if !inner.plugin.counts_tokens() {
             return Ok(None);
         }
-        self.ready(model)?;
-        let mut sandbox = self.sandbox().await?;
-        sandbox
-            .count_tokens(inner.plugin.linked(), &inner.settings, model, request)
+        let answer = async {
+            self.ready(model)?;
+            let mut sandbox = self.sandbox().await?;
+            sandbox
+                .count_tokens(inner.plugin.linked(), &inner.settings, model, request)
+                .await
+        };
+        let watched = self.observer();
+        watched
+            .operation("count_tokens", Some(&model.id), answer)
             .await
     }
 
@@ -175,9 +205,14 @@ impl Provider {
         if !inner.plugin.tells_health() {
             return Ok(None);
         }
-        let mut sandbox = self.sandbox().await?;
-        sandbox
-            .check_health(inner.plugin.linked(), &inner.settings)
+        let answer = async {
+            let mut sandbox = self.sandbox().await?;
+            sandbox
+                .check_health(inner.plugin.linked(), &inner.settings)
+                .await
+        };
+        self.observer()
+            .operation("check_health", None, answer)
             .await
     }
 
@@ -196,10 +231,28 @@ impl Provider {
     /// request can be made; [`ErrorKind::Overloaded`] if this host has no room;
     /// or a fault of the plugin.
     pub async fn chat(&self, model: &types::Model, request: &types::ChatRequest) -> Result<Chat> {
-        self.ready(model)?;
-        let mut sandbox = self.sandbox().await?;
-        let running = sandbox.chat(&self.inner.settings, model, request).await?;
-        Ok(Chat::new(sandbox, running))
+        let mut watch = self.observer().chat(model, request);
+        let started = async {
+            self.ready(model)?;
+            let mut sandbox = self.sandbox().await?;
+            let running = sandbox.chat(&self.inner.settings, model, request).await?;
+            Ok((sandbox, running))
+        };
+        let span = watch.as_ref().map_or(Span::none(), |it| it.span().clone());
+        match started.instrument(span).await {
+            Ok((sandbox, running)) => Ok(Chat::new(sandbox, running, watch)),
+            Err(error) => {
+                if let Some(watch) = &mut watch {
+                    watch.failed(&error);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Who watches what is asked of this provider.
+    pub(crate) fn observer(&self) -> &Arc<Observer> {
+        &self.inner.observer
     }
 
     /// Starts an instance of the plugin and drops it: for the benchmarks, which have no other way to see that alone.

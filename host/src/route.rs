@@ -32,6 +32,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
+use tracing::Span;
 
 pub use self::backoff::RetryPolicy;
 pub use self::fit::Fit;
@@ -43,6 +44,7 @@ use crate::chat::BATCH;
 use crate::error::{Error, Result};
 use crate::provider::Provider;
 use crate::registry::Slot;
+use crate::telemetry::RouteWatch;
 
 /// One model of one provider.
 #[derive(Clone)]
@@ -152,8 +154,11 @@ impl Route {
     /// Starts a chat. Nothing is sent before the first batch is asked for.
     pub fn chat(&self, request: ChatRequest) -> RoutedChat {
         let port = Port::new();
+        let wanted = self.targets.first().map_or("", Target::reference);
+        let watch = RouteWatch::new(wanted);
         RoutedChat {
-            driver: Box::pin(drive::drive(self.clone(), request, port.clone())),
+            span: watch.span(),
+            driver: Box::pin(drive::drive(self.clone(), request, port.clone(), watch)),
             port,
             ready: VecDeque::new(),
             ended: false,
@@ -223,6 +228,8 @@ pub struct RoutedChat {
     port: Port,
     ready: VecDeque<Step>,
     ended: bool,
+    /// Let go of at the end.
+    span: Span,
 }
 
 impl RoutedChat {
@@ -255,18 +262,20 @@ impl RoutedChat {
             return Poll::Ready(Ok(Vec::new()));
         }
         self.port.ask_for(max);
-        let over = self.driver.as_mut().poll(cx).is_ready();
-        match self.port.take() {
-            Some(batch) => {
-                self.ended = !matches!(&batch, Ok(steps) if !steps.is_empty());
-                Poll::Ready(batch)
-            }
-            None if over => {
-                self.ended = true;
-                Poll::Ready(Ok(Vec::new()))
-            }
-            None => Poll::Pending,
+        let over = {
+            let _within = self.span.enter();
+            self.driver.as_mut().poll(cx).is_ready()
+        };
+        let batch = match self.port.take() {
+            Some(batch) => batch,
+            None if over => Ok(Vec::new()),
+            None => return Poll::Pending,
+        };
+        self.ended = !matches!(&batch, Ok(steps) if !steps.is_empty());
+        if self.ended {
+            self.span = Span::none();
         }
+        Poll::Ready(batch)
     }
 }
 

@@ -27,4 +27,5 @@ mod route;
 mod secrets;
 mod support;
 mod swap;
+mod telemetry;
 mod tokens;

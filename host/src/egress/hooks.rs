@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error as WasiError, RequestOptions, WasiBody, WasiHttpHooks,
 };
@@ -160,7 +161,8 @@ impl WasiHttpHooks for Hooks {
         response_processed: Box<dyn Future<Output = Result<(), WasiError>> + Send>,
     ) -> Box<dyn Future<Output = Result<Answer, WasiError>> + Send> {
         drop(response_processed);
-        let exchange = self.exchange(request, options);
+        // It runs in a task of its own, and is to be told of as part of what the guest does it for.
+        let exchange = self.exchange(request, options).in_current_span();
         Box::new(async move {
             let nothing_left: Box<dyn Future<Output = _> + Send> = Box::new(ready(Ok(())));
             Ok((exchange.await?, nothing_left))

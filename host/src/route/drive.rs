@@ -10,6 +10,7 @@ use super::fit::{self, COUNT_TIMEOUT};
 use super::{Fallback, Refit, Retry, Route, Step, Target};
 use crate::bindings::types::{ChatRequest, Model};
 use crate::error::{Error, ErrorKind, Result};
+use crate::telemetry::{Observer, RouteWatch};
 
 /// Most characters of a fallback's error within the error of the whole.
 const QUOTED: usize = 300;
@@ -73,12 +74,20 @@ impl Port {
 }
 
 /// Drives a chat to its end.
-pub(super) async fn drive(route: Route, request: ChatRequest, port: Port) {
-    let end = match run(&route, &request, &port).await {
+pub(super) async fn drive(route: Route, request: ChatRequest, port: Port, mut watch: RouteWatch) {
+    let outcome = run(&route, &request, &port, &mut watch).await;
+    watch.end(&outcome);
+    let end = match outcome {
         Ok(()) => Ok(Vec::new()),
         Err(error) => Err(error),
     };
     port.give(end).await;
+}
+
+impl Target {
+    fn observer(&self) -> Option<Arc<Observer>> {
+        self.upstream.observer()
+    }
 }
 
 /// Why a model's turn ended without an answer.
@@ -89,11 +98,16 @@ enum Turn {
     Over(Error),
 }
 
-async fn run(route: &Route, request: &ChatRequest, port: &Port) -> Result<()> {
+async fn run(
+    route: &Route,
+    request: &ChatRequest,
+    port: &Port,
+    watch: &mut RouteWatch,
+) -> Result<()> {
     let started = Instant::now();
     let mut failed: Vec<(&Target, Arc<Error>)> = Vec::new();
     for (index, target) in route.targets.iter().enumerate() {
-        let error = match turn(route, target, request, port, started).await {
+        let error = match turn(route, target, request, port, started, watch).await {
             Ok(()) => return Ok(()),
             Err(Turn::Over(error)) => return Err(error),
             Err(Turn::Open(error)) => error,
@@ -102,9 +116,11 @@ async fn run(route: &Route, request: &ChatRequest, port: &Port) -> Result<()> {
         let Some(next) = next else {
             return Err(conclude(failed, target, error));
         };
-        tracing::info!(
-            model = target.reference(), to = next.reference(), kind = %error.kind_name(), %error,
-            "falling back to another model"
+        watch.fallback(
+            target.observer().as_deref(),
+            target.reference(),
+            next.reference(),
+            &error,
         );
         let error = Arc::new(error);
         failed.push((target, error.clone()));
@@ -165,6 +181,7 @@ async fn turn(
     request: &ChatRequest,
     port: &Port,
     started: Instant,
+    watch: &mut RouteWatch,
 ) -> std::result::Result<(), Turn> {
     let mut attempt = Attempt {
         model: None,
@@ -174,7 +191,7 @@ async fn turn(
     };
     let mut retries = 0;
     loop {
-        let error = match attempt.run(route, target, port).await {
+        let error = match attempt.run(route, target, port, watch).await {
             Ok(()) => return Ok(()),
             Err(Turn::Over(error)) => return Err(Turn::Over(error)),
             Err(Turn::Open(error)) => error,
@@ -183,7 +200,7 @@ async fn turn(
             if attempt.refitted || route.retries.max_retries == 0 {
                 return Err(Turn::Open(error));
             }
-            let refit = attempt.refit(target, window, error).await;
+            let refit = attempt.refit(target, window, error, watch).await;
             port.step(Step::Refit(refit)).await;
             continue;
         }
@@ -199,9 +216,12 @@ async fn turn(
             Wait::NoMore => return Err(Turn::Open(error)),
             Wait::TooLong(delay) => return Err(Turn::Open(too_long(error, delay, route))),
         };
-        tracing::info!(
-            model = target.reference(), attempt = retries, delay_ms = delay.as_millis() as u64,
-            kind = %error.kind_name(), %error, "trying again"
+        watch.retry(
+            target.observer().as_deref(),
+            target.reference(),
+            retries,
+            delay,
+            &error,
         );
         let retry = Retry {
             model: target.reference.clone(),
@@ -246,6 +266,7 @@ impl Attempt {
         route: &Route,
         target: &Target,
         port: &Port,
+        watch: &mut RouteWatch,
     ) -> std::result::Result<(), Turn> {
         let upstream = &*target.upstream;
         if self.model.is_none() {
@@ -279,6 +300,7 @@ impl Attempt {
             }
             if !begun {
                 begun = true;
+                watch.answered_by(target.reference());
                 port.lock().model = Some(Arc::new(model.clone()));
             }
             port.give(Ok(events.into_iter().map(Step::Event).collect()))
@@ -287,7 +309,13 @@ impl Attempt {
     }
 
     /// Sets the limit to what fits into `window`.
-    async fn refit(&mut self, target: &Target, window: u64, error: Error) -> Refit {
+    async fn refit(
+        &mut self,
+        target: &Target,
+        window: u64,
+        error: Error,
+        watch: &mut RouteWatch,
+    ) -> Refit {
         self.refitted = true;
         let mut max_tokens = 1;
         if let Some(model) = &mut self.model {
@@ -300,9 +328,12 @@ impl Attempt {
             max_tokens = fit::refitted(window, counted, model, &self.request, &error);
         }
         self.request.max_tokens = Some(max_tokens);
-        tracing::info!(
-            model = target.reference(), max_tokens, limit = window, %error,
-            "trying again with a limit that fits"
+        watch.refit(
+            target.observer().as_deref(),
+            target.reference(),
+            max_tokens,
+            window,
+            &error,
         );
         Refit {
             model: target.reference.clone(),

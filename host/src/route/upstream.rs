@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bindings::TokenCount;
@@ -10,11 +11,16 @@ use crate::chat::Chat;
 use crate::error::Result;
 use crate::provider::Provider;
 use crate::registry::Slot;
+use crate::telemetry::Observer;
 
 pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One model of one provider.
 pub(super) trait Upstream: Send + Sync {
+    /// Who counts what a route does with the model; none if nobody does.
+    fn observer(&self) -> Option<Arc<Observer>> {
+        None
+    }
     /// Finds the model.
     fn resolve(&self) -> Boxed<'_, Result<Model>>;
     /// Counts a prompt; none if it can't be counted.
@@ -96,6 +102,10 @@ impl<S> OfProvider<S> {
 }
 
 impl<S: Source> Upstream for OfProvider<S> {
+    fn observer(&self) -> Option<Arc<Observer>> {
+        Some(self.source.now().observer().clone())
+    }
+
     fn resolve(&self) -> Boxed<'_, Result<Model>> {
         Box::pin(async { self.source.now().resolve_model(&self.id).await })
     }

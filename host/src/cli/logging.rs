@@ -1,0 +1,71 @@
+//! The program's own log, on stderr.
+//!
+//! A line names the span that it belongs to by what tells one chat from another; what the chat was asked with is on the
+//! command line already. From `debug` on, a span's end is a line of its own, with all that became known of it.
+
+use tracing::field::{Field, Visit};
+use tracing_subscriber::field::{RecordFields, VisitOutput as _};
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{DefaultVisitor, FmtSpan, Writer};
+
+use super::arguments::Arguments;
+use super::terminal;
+
+pub(super) fn start(arguments: &Arguments) {
+    let Some(level) = arguments.log_level.level() else {
+        return;
+    };
+    let ends = if level >= tracing::Level::DEBUG {
+        FmtSpan::CLOSE
+    } else {
+        FmtSpan::NONE
+    };
+    // Fails only if there is a logger already, and nobody else sets one.
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal::stderr_has_colour())
+        .with_span_events(ends)
+        .fmt_fields(Brief)
+        .without_time()
+        .try_init();
+}
+
+/// Fields without those that are the same for everything one command does.
+struct Brief;
+
+impl<'w> FormatFields<'w> for Brief {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> std::fmt::Result {
+        let mut brief = BriefVisitor(DefaultVisitor::new(writer, true));
+        fields.record(&mut brief);
+        brief.0.finish()
+    }
+}
+
+struct BriefVisitor<'w>(DefaultVisitor<'w>);
+
+impl Visit for BriefVisitor<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if !is_known(field.name()) {
+            self.0.record_debug(field, value);
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if !is_known(field.name()) {
+            self.0.record_str(field, value);
+        }
+    }
+}
+
+fn is_known(name: &str) -> bool {
+    const KNOWN: [&str; 6] = [
+        "gen_ai.operation.name",
+        "gen_ai.provider.name",
+        "gen_ai.request.",
+        "otel.kind",
+        "provider_host.plugin.version",
+        "server.",
+    ];
+    KNOWN.iter().any(|known| name.starts_with(known))
+}
