@@ -214,6 +214,9 @@ impl End<'_> {
         };
         span.record("error.type", &*kind);
         span.record("otel.status_code", "ERROR");
+        if matches!(self, Self::Dropped) {
+            span.record("otel.status_description", "dropped before its end");
+        }
         if let Self::Failed(error) = self {
             if let Some(status) = error.status() {
                 span.record("http.response.status_code", i64::from(status));

@@ -2,18 +2,18 @@
 //!
 //! Each test runs on its own thread, with a subscriber of its own: no other test's spans are seen.
 
+mod content;
 mod meter;
+mod metrics;
+mod route;
 mod spans;
 
 use provider_host::mock::{self, Cut, FaultKind, Mock, Options, Pick, Replay};
 use provider_host::policy::{Grant, Origin, Secret, Secrets};
-use provider_host::route::{RetryPolicy, Route, Step, Target};
-use provider_host::types::{ChatRequest, Event, Image, ResponseFormat, Settings, Tool};
-use provider_host::types::{ContentPart, Message, Modality};
+use provider_host::route::{RetryPolicy, Route, Target};
+use provider_host::types::{ChatRequest, Event, ResponseFormat, Settings, Tool};
 use provider_host::{Provider, ProviderOptions, Telemetry};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 
 use self::meter::Measured;
 use self::spans::Spans;
@@ -236,6 +236,8 @@ async fn a_chat_that_is_dropped_is_cancelled_unless_its_finish_was_read() {
     let span = spans.one("chat tiny");
     assert_eq!(span.get("error.type"), Some(&json!("cancelled")));
     assert_eq!(span.get("otel.status_code"), Some(&json!("ERROR")));
+    let words = span.get("otel.status_description");
+    assert_eq!(words, Some(&json!("dropped before its end")));
     let reasons = span.get("gen_ai.response.finish_reasons");
     assert_eq!(reasons, Some(&json!(r#"["error"]"#)));
     assert!(span.closed);
@@ -261,7 +263,7 @@ async fn a_chat_that_is_dropped_is_cancelled_unless_its_finish_was_read() {
     // A start that is given up is no chat, and is told of.
     let request = ask("Say hello.");
     let third = model("third");
-    drop(futures_now(provider.chat(&third, &request)).await);
+    drop(polled_once(provider.chat(&third, &request)).await);
     let span = spans.one("chat third");
     assert_eq!(span.get("error.type"), Some(&json!("cancelled")));
     while !spans.one("chat third").closed {
@@ -284,7 +286,7 @@ async fn a_chat_that_is_dropped_is_cancelled_unless_its_finish_was_read() {
 }
 
 /// Polls a future once and drops it.
-async fn futures_now<T>(future: impl Future<Output = T>) -> Option<T> {
+async fn polled_once<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = Box::pin(future);
     std::future::poll_fn(|cx| {
         std::task::Poll::Ready(match future.as_mut().poll(cx) {
@@ -293,124 +295,6 @@ async fn futures_now<T>(future: impl Future<Output = T>) -> Option<T> {
         })
     })
     .await
-}
-
-#[tokio::test]
-async fn a_route_is_a_span_above_its_exchanges_and_its_steps_are_in_it() {
-    let (spans, _guard) = Spans::collect();
-    let away = mock_with(&[FaultKind::Overloaded]).await;
-    let here = mock_with(&[FaultKind::ServerError, FaultKind::None]).await;
-    let measured = Measured::default();
-    let telemetry = Telemetry::new().with_meter(&measured.meter());
-    let (first, _) = provider(&away.base_url(), telemetry.clone());
-    let (second, _) = provider(&here.base_url(), telemetry);
-    let retries = RetryPolicy::default().with_max_retries(1).with_dice(|| 0.0);
-    let route = Route::new(Target::new(&first, "tiny"))
-        .or(Target::new(&second, "other"))
-        .with_retries(retries);
-
-    let mut chat = route.chat(ask(PROMPT));
-    let mut steps = Vec::new();
-    loop {
-        let batch = chat.next_batch(64).await.expect("steps");
-        if batch.is_empty() {
-            break;
-        }
-        steps.extend(batch.into_iter().filter_map(|step| match step {
-            Step::Retry(_) => Some("retry"),
-            Step::Fallback(_) => Some("fallback"),
-            _ => None,
-        }));
-    }
-    assert_eq!(steps, ["retry", "fallback", "retry"]);
-
-    let span = spans.one("route ");
-    let expected = json!({
-        "otel.name": "route vllm/tiny",
-        "otel.kind": "internal",
-        "provider_host.route.model": "vllm/tiny",
-        "provider_host.route.answered_by": "vllm/other",
-        "provider_host.route.retries": 2,
-        "provider_host.route.refits": 0,
-        "provider_host.route.fallbacks": 1,
-    });
-    assert_eq!(known(&span), expected);
-    assert!(
-        span.closed,
-        "the span ends with the chat, not with its owner"
-    );
-    let messages = span.events.iter().map(|event| event["message"].clone());
-    assert_eq!(
-        messages.collect::<Vec<_>>(),
-        [
-            "trying again",
-            "falling back to another model",
-            "trying again"
-        ]
-    );
-    let kinds = span.events.iter().map(|event| event["kind"].clone());
-    assert_eq!(
-        kinds.collect::<Vec<_>>(),
-        ["overloaded", "overloaded", "server"]
-    );
-    let exchanges: Vec<_> = spans
-        .all()
-        .into_iter()
-        .filter(|span| span.name().starts_with("chat "))
-        .map(|span| (span.name().to_owned(), span.parent))
-        .collect();
-    let within = Some("route vllm/tiny".to_owned());
-    let tiny = ("chat tiny".to_owned(), within.clone());
-    let other = ("chat other".to_owned(), within);
-    assert_eq!(exchanges, [tiny.clone(), tiny, other.clone(), other]);
-
-    let counted = measured.of("provider_host.route.steps");
-    let counted: Vec<_> = counted
-        .iter()
-        .map(|(value, attributes)| {
-            let told = |name: &str| {
-                let found = attributes.iter().find_map(|one| one.strip_prefix(name));
-                found.unwrap_or_default().to_owned()
-            };
-            (
-                *value,
-                told("provider_host.route.step="),
-                told("provider_host.route.model="),
-                told("error.type="),
-            )
-        })
-        .collect();
-    let step = |step: &str, model: &str, error: &str| {
-        (1.0, step.to_owned(), model.to_owned(), error.to_owned())
-    };
-    assert_eq!(
-        counted,
-        [
-            step("retry", "vllm/tiny", "overloaded"),
-            step("fallback", "vllm/tiny", "overloaded"),
-            step("retry", "vllm/other", "server"),
-        ]
-    );
-    drop(chat);
-}
-
-#[tokio::test]
-async fn a_route_that_is_dropped_or_fails_says_so() {
-    let (spans, _guard) = Spans::collect();
-    let mock = mock_with(&[FaultKind::Unauthorized]).await;
-    let (provider, _) = provider(&mock.base_url(), Telemetry::new());
-    let route = Route::new(Target::new(&provider, "tiny"));
-    let mut chat = route.chat(ask("Say hello."));
-    let error = chat.next_batch(1).await.expect_err("no key");
-    let span = spans.one("route ");
-    assert_eq!(span.get("error.type"), Some(&json!(error.kind_name())));
-    assert_eq!(span.get("http.response.status_code"), Some(&json!(401)));
-    assert!(span.closed);
-
-    drop(Route::new(Target::new(&provider, "other")).chat(ask("Say hello.")));
-    let span = spans.one("route vllm/other");
-    assert_eq!(span.get("error.type"), Some(&json!("cancelled")));
-    assert!(span.closed);
 }
 
 #[tokio::test]
@@ -460,260 +344,6 @@ async fn questions_beside_chats_are_spans_and_measured_too() {
         expected.extend(error.map(|error| format!("error.type={error}")));
         expected.sort();
         assert_eq!(attributes, &expected);
-    }
-}
-
-#[tokio::test]
-async fn what_is_measured_of_a_recorded_answer_is_what_the_conventions_name() {
-    let mock = replayed().await;
-    let measured = Measured::default();
-    // Without a subscriber: metrics need none.
-    let telemetry = Telemetry::new().with_meter(&measured.meter());
-    let (provider, _) = provider(&mock.base_url(), telemetry);
-    let (_, error) = run(&provider, &model(CASE), &request()).await;
-    assert!(error.is_none(), "{error:?}");
-
-    let mut plain = vec![
-        "gen_ai.operation.name=chat".to_owned(),
-        "gen_ai.provider.name=vllm".to_owned(),
-        format!("gen_ai.request.model={CASE}"),
-        "server.address=127.0.0.1".to_owned(),
-        format!("server.port={}", port(&mock)),
-    ];
-    plain.sort();
-    let mut of_text = plain.clone();
-    of_text.push("gen_ai.token.modality=text".to_owned());
-    of_text.sort();
-    for (name, value, attributes) in [
-        ("operation.input_tokens", 246.0, &plain),
-        ("operation.output_tokens", 42.0, &plain),
-        ("usage.input_tokens", 246.0, &of_text),
-        ("usage.output_tokens", 42.0, &of_text),
-        ("usage.cache_read.input_tokens", 128.0, &of_text),
-        ("usage.reasoning.output_tokens", 7.0, &of_text),
-    ] {
-        let all = measured.of(&format!("gen_ai.client.inference.{name}"));
-        assert_eq!(all, [(value, attributes.clone())], "{name}");
-    }
-    let none = measured.of("gen_ai.client.inference.usage.cache_write.input_tokens");
-    assert_eq!(none, []);
-    let time = |name: &str| match &measured.of(name)[..] {
-        [(seconds, attributes)] if *attributes == plain => *seconds,
-        other => panic!("{name}: {other:?}"),
-    };
-    let first = time("gen_ai.client.inference.time_to_first_chunk");
-    let whole = time("gen_ai.client.inference.duration");
-    assert!(
-        0.0 < first && first <= whole && whole < 60.0,
-        "{first} {whole}"
-    );
-
-    let seconds = [
-        0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
-    ];
-    let tokens: Vec<f64> = (0..14).map(|power| f64::from(4_u32.pow(power))).collect();
-    for (name, (unit, buckets)) in measured.instruments() {
-        let advised: &[f64] = match (unit.as_str(), name.contains(".operation.")) {
-            ("s", _) => &seconds,
-            ("{token}", true) => &tokens,
-            ("{token}" | "{chat}" | "{step}" | "{fault}", false) => &[],
-            other => panic!("{name}: {other:?}"),
-        };
-        assert_eq!(buckets, advised, "{name}");
-    }
-}
-
-#[tokio::test]
-async fn an_exchange_without_a_usage_counts_no_tokens_of_a_modality_that_is_not_known() {
-    let measured = Measured::default();
-    let telemetry = Telemetry::new().with_meter(&measured.meter());
-    let mock = mock_with(&[FaultKind::ServerError]).await;
-    let (fails, _) = provider(&mock.base_url(), telemetry.clone());
-    let (_, error) = run(&fails, &model("tiny"), &ask(PROMPT)).await;
-    error.expect("an error");
-    // With an image nobody knows which tokens are the text's.
-    let mock = replayed().await;
-    let (sees, _) = provider(&mock.base_url(), telemetry);
-    let mut request = ask(PROMPT);
-    let image = ContentPart::Image(Image {
-        media_type: "image/png".into(),
-        data: vec![1, 2, 3],
-    });
-    request.messages.push(Message::User(vec![image]));
-    let mut model = model(CASE);
-    model.input.push(Modality::Image);
-    let (_, error) = run(&sees, &model, &request).await;
-    assert!(error.is_none(), "{error:?}");
-
-    let unknown = "gen_ai.token.modality=unknown".to_owned();
-    let input = measured.of("gen_ai.client.inference.usage.input_tokens");
-    let output = measured.of("gen_ai.client.inference.usage.output_tokens");
-    assert_eq!((input[0].0, output[0].0), (0.0, 0.0));
-    assert!(input[0].1.contains(&unknown) && output[0].1.contains(&unknown));
-    assert!(
-        input[1].0 > 0.0 && input[1].1.contains(&unknown),
-        "{input:?}"
-    );
-    assert!(
-        output[1].0 > 0.0 && !output[1].1.contains(&unknown),
-        "{output:?}"
-    );
-    let each = measured.of("gen_ai.client.inference.operation.input_tokens");
-    assert!(
-        each[0].1.contains(&"error.type=server".to_owned()),
-        "{each:?}"
-    );
-    let first = measured.of("gen_ai.client.inference.time_to_first_chunk");
-    assert_eq!(first.len(), 1, "of an answer that began");
-}
-
-#[tokio::test]
-async fn content_is_told_as_the_conventions_shape_it_when_it_is_asked_for() {
-    let (spans, _guard) = Spans::collect();
-    let mock = replayed().await;
-    let (provider, _) = provider(&mock.base_url(), Telemetry::new().with_content(true));
-    let (_, error) = run(&provider, &model(CASE), &request()).await;
-    assert!(error.is_none(), "{error:?}");
-    let span = spans.one("chat ");
-    let told = |field: &str| -> Value {
-        let text = span.get(field).and_then(Value::as_str).expect("a text");
-        serde_json::from_str(text).expect("JSON")
-    };
-    assert_eq!(
-        told("gen_ai.input.messages"),
-        json!([{"role": "user", "parts": [{"type": "text", "content": PROMPT}]}])
-    );
-    assert_eq!(
-        told("gen_ai.tool.definitions"),
-        json!([{"type": "function", "name": "get_weather"}])
-    );
-    let answer = told("gen_ai.output.messages");
-    let parts = answer[0]["parts"].as_array().expect("parts");
-    let kinds: Vec<_> = parts.iter().map(|part| part["type"].clone()).collect();
-    assert_eq!(kinds, ["reasoning", "text", "tool_call"], "{answer}");
-    assert_eq!(answer[0]["role"], "assistant");
-    assert_eq!(parts[2]["name"], "get_weather");
-    assert!(parts[2]["arguments"].is_object(), "{answer}");
-}
-
-/// Answers each request with the same text and closes the connection.
-async fn serve(answer: String) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let base_url = format!("http://{}/v1", listener.local_addr().expect("an address"));
-    tokio::spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
-            let mut request = Vec::new();
-            let mut buffer = [0; 4096];
-            while !request.ends_with(b"}") {
-                match socket.read(&mut buffer).await {
-                    Ok(0) | Err(_) => break,
-                    Ok(n) => request.extend(&buffer[..n]),
-                }
-            }
-            let _ = socket.write_all(answer.as_bytes()).await;
-        }
-    });
-    base_url
-}
-
-#[tokio::test]
-async fn the_key_is_in_no_span_and_no_metric_whoever_says_it() {
-    let chunk = |delta: Value, finish: Value| {
-        let chunk = json!({
-            "id": format!("id-{KEY}"), "object": "chat.completion.chunk", "created": 1,
-            "model": format!("model-{KEY}"),
-            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
-        });
-        format!("data: {chunk}\n\n")
-    };
-    let head = "content-type: text/event-stream\r\nconnection: close\r\n\r\n";
-    let (half, rest) = KEY.split_at(20);
-    let echo = [
-        format!("HTTP/1.1 200 OK\r\n{head}"),
-        chunk(
-            json!({"role": "assistant", "content": "The key is "}),
-            Value::Null,
-        ),
-        chunk(json!({"content": half}), Value::Null),
-        chunk(json!({"content": rest}), Value::Null),
-        chunk(json!({}), json!(format!("stop-{KEY}"))),
-        "data: [DONE]\n\n".to_owned(),
-    ];
-    let refusal =
-        json!({"error": {"message": format!("{PROMPT} by {KEY}"), "type": KEY, "code": 400}});
-    let refusal = refusal.to_string();
-    let refusal = format!(
-        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{refusal}",
-        refusal.len()
-    );
-    for (answer, content) in [
-        (echo.concat(), false),
-        (echo.concat(), true),
-        (refusal.clone(), false),
-        (refusal, true),
-    ] {
-        let (spans, _guard) = Spans::collect();
-        let measured = Measured::default();
-        let telemetry = Telemetry::new().with_content(content);
-        let telemetry = telemetry.with_meter(&measured.meter());
-        let (provider, placeholder) = provider(&serve(answer).await, telemetry);
-        let mut request = ask(&format!("{PROMPT} {KEY}"));
-        request.stop = vec![KEY.to_owned()];
-        let (_, error) = run(&provider, &model(&format!("m-{KEY}")), &request).await;
-        let all = spans.all();
-        let told = format!("{all:?} {}", measured.text());
-        assert!(
-            !told.contains(KEY) && !told.contains(&placeholder),
-            "{told}"
-        );
-        // Nor the half of it that one chunk held.
-        assert!(!told.contains(half), "{told}");
-        assert!(told.contains("***"), "it was there to be taken out: {told}");
-        assert_eq!(told.contains(PROMPT), content, "{told}");
-        if let Some(error) = error {
-            let words = all[0].get("otel.status_description");
-            assert_eq!(words, content.then(|| json!(error.message())).as_ref());
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_fault_of_a_plugin_is_counted() {
-    let mock = mock_with(&[]).await;
-    let measured = Measured::default();
-    let mut secrets = Secrets::new();
-    let key = secrets
-        .mint(Secret::new(KEY).expect("a key"))
-        .expect("a placeholder");
-    let settings = Settings {
-        config: Some(json!({ "baseUrl": mock.base_url() }).to_string()),
-        api_key: Some(key.as_str().to_owned()),
-        discover: true,
-        models: Vec::new(),
-    };
-    let grant = Grant::new(Origin::parse(&mock.base_url()).expect("an origin"));
-    let options = ProviderOptions::new(settings, grant.with_secrets(secrets))
-        .with_sandbox(provider_host::policy::SandboxLimits::new().with_event_bytes(1))
-        .with_telemetry(Telemetry::new().with_meter(&measured.meter()));
-    let provider = Provider::new(plugin(), options).expect("a provider");
-    let (_, error) = run(&provider, &model("tiny"), &ask("Say hello.")).await;
-    assert!(error.expect("the limit").is_plugin_fault());
-    let faults = measured.of("provider_host.plugin.faults");
-    let [(1.0, attributes)] = &faults[..] else {
-        panic!("{faults:?}");
-    };
-    for attribute in [
-        "error.type=plugin-limit".to_owned(),
-        "gen_ai.operation.name=chat".to_owned(),
-        format!(
-            "provider_host.plugin.version={}",
-            plugin().manifest().version
-        ),
-    ] {
-        assert!(
-            attributes.contains(&attribute),
-            "{attribute}: {attributes:?}"
-        );
     }
 }
 
