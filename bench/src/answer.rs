@@ -168,3 +168,30 @@ pub fn models(count: usize) -> Bytes {
         models.join(",")
     ))
 }
+
+/// What was read of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    /// Pieces that had text in them.
+    pub pieces: u64,
+    /// Bytes of all text, thinking and arguments.
+    pub bytes: u64,
+}
+
+impl Read {
+    /// Counts a piece.
+    pub fn add(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.pieces += 1;
+            self.bytes += text.len() as u64;
+        }
+    }
+}
+
+/// A piece of text that says when it was sent, in nanoseconds.
+#[must_use]
+pub fn stamped(at: u64) -> String {
+    format!(
+        r#"{HEAD}"choices":[{{"index":0,"delta":{{"content":"@{at}"}},"logprobs":null,"finish_reason":null,"token_ids":null}}]}}"#
+    ) + "\n\n"
+}

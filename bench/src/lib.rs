@@ -10,6 +10,7 @@
 
 pub mod answer;
 pub mod client;
+pub mod core;
 pub mod measure;
 pub mod native;
 pub mod sandbox;

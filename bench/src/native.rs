@@ -1,4 +1,4 @@
-//! The same bytes read by native code: what the sandbox is compared with.
+//! The same bytes read by other native code: what the sandbox is compared with.
 //!
 //! Each takes a whole answer's frames and gives back how many pieces it read and how many bytes of text, so that none can
 //! leave out work that another does.
@@ -11,62 +11,8 @@ use bytes::Bytes;
 use eventsource_stream::Eventsource;
 use futures::StreamExt;
 use serde::Deserialize;
-use vllm_provider::decoder::{Decoder, Options};
-use vllm_provider::error::Context;
-use vllm_provider::types::Event;
 
-/// What was read of an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Read {
-    /// Pieces that had text in them.
-    pub pieces: u64,
-    /// Bytes of all text, thinking and arguments.
-    pub bytes: u64,
-}
-
-impl Read {
-    /// Counts a piece.
-    pub fn add(&mut self, text: &str) {
-        if !text.is_empty() {
-            self.pieces += 1;
-            self.bytes += text.len() as u64;
-        }
-    }
-}
-
-/// The guest's own core, compiled natively: what decoding costs without a sandbox.
-#[must_use]
-pub fn core(frames: &[Bytes]) -> Read {
-    let mut decoder = Decoder::new(Options {
-        context: Context {
-            method: "POST",
-            url: "http://127.0.0.1:8000/v1/chat/completions".to_owned(),
-            model: None,
-            base_has_v1: true,
-            has_key: false,
-        },
-        cost: None,
-        reasoning: false,
-    });
-    let mut read = Read::default();
-    let mut events = Vec::new();
-    decoder.head(
-        200,
-        &[("content-type".to_owned(), b"text/event-stream".to_vec())],
-    );
-    for frame in frames {
-        let outcome = decoder.feed(frame, &mut events);
-        debug_assert!(outcome.is_ok(), "an honest answer");
-        for event in events.drain(..) {
-            match event {
-                Event::Text(text) | Event::Reasoning(text) => read.add(&text),
-                Event::ToolCallArguments { delta, .. } => read.add(&delta),
-                _ => {}
-            }
-        }
-    }
-    read
-}
+use crate::answer::Read;
 
 /// `eventsource-stream` and the types of `async-openai`: what a user's Rust client does natively.
 pub async fn async_openai(frames: &[Bytes]) -> Read {
@@ -197,49 +143,4 @@ fn each_line(frames: &[Bytes], mut take: impl FnMut(&[u8])) {
         }
         cut.extend_from_slice(rest);
     }
-}
-
-/// The request of a chat, made by the guest's own core: what a chat costs before its first byte.
-///
-/// # Panics
-///
-/// The settings are honest, and not taken.
-pub fn prepare() -> usize {
-    use vllm_provider::types::{
-        ChatRequest, ContentPart, Cost, Message, Modality, Model, ModelSource, Sampling, Settings,
-    };
-
-    let settings = Settings {
-        config: Some(r#"{"baseUrl":"http://127.0.0.1:8000/v1"}"#.into()),
-        api_key: Some("EMPTY".into()),
-        discover: true,
-        models: Vec::new(),
-    };
-    let model = Model {
-        id: "Qwen/Qwen3-8B".into(),
-        name: "Qwen/Qwen3-8B".into(),
-        reasoning: false,
-        input: vec![Modality::Text],
-        cost: Cost::default(),
-        context_window: 40_960,
-        max_tokens: 8_192,
-        parent: None,
-        source: ModelSource::Discovered,
-    };
-    let request = ChatRequest {
-        messages: vec![Message::User(vec![ContentPart::Text("Say hello.".into())])],
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        max_tokens: None,
-        prompt_tokens: None,
-        sampling: Sampling::default(),
-        stop: Vec::new(),
-        response_format: None,
-        reasoning: None,
-        priority: None,
-        extra: None,
-    };
-    let chat = vllm_provider::request::prepare(&settings, &model, &request).expect("a request");
-    chat.http.body.len()
 }

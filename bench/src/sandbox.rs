@@ -15,7 +15,7 @@ use provider_host::types::{
 };
 use provider_host::{Engine, EngineOptions, Plugin, Provider, ProviderOptions};
 
-use crate::native::Read;
+use crate::answer::Read;
 
 /// A server whose answers are in memory.
 #[derive(Debug)]

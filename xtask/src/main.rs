@@ -1,6 +1,7 @@
 //! The project's chores, `cargo xtask <task>`: what other projects keep in shell scripts, on every system that has
 //! cargo and nothing else.
 
+mod bench;
 #[path = "../../host/build/component.rs"]
 mod component;
 mod fuzz;
@@ -23,6 +24,7 @@ usage: cargo xtask TASK [ARGUMENTS]
   lint              formatting, clippy for host and guest, rustdoc, all with warnings denied
   build-component   the guest alone, as target/component/vllm-provider.wasm
   fuzz [TARGET]…    the native fuzz targets, each for a bounded number of inputs; `fuzz --help` has the rest
+  bench [TASK]      what it costs beside what users would pick instead; instruction counts; `bench --help`
   ci                setup, lint and test
   real-vllm TASK    a real vLLM for the CPU: setup, serve, test; gigabytes and minutes, so only when asked for
 ";
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
             .and_then(|()| lint())
             .and_then(|()| test(&[])),
         Some("fuzz") => fuzz::run(&rest),
+        Some("bench") => bench::run(&rest),
         Some("real-vllm") => real_vllm::run(&rest),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");
@@ -100,8 +103,13 @@ fn before_dashes(rest: &[String]) -> impl Iterator<Item = &String> {
 fn lint() -> Result<()> {
     setup::run()?;
     run("formatting", &mut cargo(&["fmt", "--all", "--check"]))?;
-    let targets = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
-    run("formatting of the fuzz targets", &mut cargo(&targets))?;
+    for apart in ["fuzz/Cargo.toml", "bench/Cargo.toml"] {
+        let targets = ["fmt", "--manifest-path", apart, "--check"];
+        run(
+            "formatting of the fuzz targets and measurements",
+            &mut cargo(&targets),
+        )?;
+    }
     run(
         "clippy",
         &mut cargo(&[

@@ -6,10 +6,10 @@
 use std::hint::black_box;
 
 use bytes::Bytes;
-use provider_bench::answer::{self, Kind};
+use provider_bench::answer::{self, Kind, Read};
 use provider_bench::measure::{Spread, thread_time};
-use provider_bench::native::{self, Read};
 use provider_bench::sandbox::{self, Memory};
+use provider_bench::{core, native};
 use provider_host::{Plugin, Provider};
 
 struct Options {
@@ -137,7 +137,7 @@ async fn compare(
     let request = sandbox::request();
     let provider = sandbox::provider(plugin, Memory::new(frames.clone(), false));
     let suspended = sandbox::provider(plugin, Memory::new(frames.clone(), true));
-    let expected = native::core(&frames);
+    let expected = core::decode(&frames);
     let mut readings = vec![Vec::new(); Reader::ALL.len()];
     for _ in 0..options.rounds {
         for (reader, readings) in Reader::ALL.iter().zip(&mut readings) {
@@ -148,7 +148,7 @@ async fn compare(
             let read = match reader {
                 Reader::Sandbox => sandbox::chat(&provider, &model, &request).await,
                 Reader::SandboxSuspended => sandbox::chat(&suspended, &model, &request).await,
-                Reader::Core => native::core(&frames),
+                Reader::Core => core::decode(&frames),
                 Reader::AsyncOpenai => native::async_openai(&frames).await,
                 Reader::SerdeMinimal => native::serde_minimal(&frames),
                 Reader::Floor => native::floor(&frames),

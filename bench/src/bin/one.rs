@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use provider_bench::answer::{self, Kind};
+use provider_bench::core;
 use provider_bench::measure::thread_time;
-use provider_bench::native;
 use provider_bench::sandbox::{self, Memory};
 
 fn main() {
@@ -26,14 +26,14 @@ fn main() {
         if reader == "prepare" {
             let began = thread_time();
             for _ in 0..times {
-                black_box(native::prepare());
+                black_box(core::prepare());
             }
             return thread_time() - began;
         }
         if reader == "core" {
             let began = thread_time();
             for _ in 0..times {
-                black_box(native::core(&frames));
+                black_box(core::decode(&frames));
             }
             return thread_time() - began;
         }
