@@ -25,4 +25,5 @@ mod retries;
 mod screen;
 mod secrets;
 mod server;
+mod session;
 mod status;

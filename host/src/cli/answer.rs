@@ -160,6 +160,18 @@ impl Answer {
         self.first_content
     }
 
+    /// The answer as a turn of the conversation, of a whole one with its texts. Its calls are left out: nobody answers
+    /// them.
+    pub(super) fn turn(&self) -> types::Message {
+        let reasoning = Some(self.reasoning.clone()).filter(|text| !text.is_empty());
+        types::Message::Assistant(types::AssistantMessage {
+            content: vec![types::ContentPart::Text(self.text.clone())],
+            reasoning,
+            tool_calls: Vec::new(),
+            status: types::TurnStatus::Completed,
+        })
+    }
+
     /// The last line of `chat --json`; `asked` is the model that was asked
     /// for, in case the server did not say which one answered.
     pub(super) fn result<'a>(&'a self, asked: &'a str) -> json::Result<'a> {

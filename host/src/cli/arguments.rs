@@ -180,6 +180,11 @@ pub(super) struct ChatOptions {
     #[arg(long)]
     pub(super) json: bool,
 
+    /// A session: each line of stdin is a prompt, and a newer file at --plugin takes over
+    /// between turns or in the middle of one
+    #[arg(long, conflicts_with_all = ["request", "image", "record", "replay"])]
+    pub(super) watch: bool,
+
     /// The prompt; `-` or none reads it from stdin
     #[arg(value_name = "PROMPT", conflicts_with = "request")]
     pub(super) prompt: Option<String>,
@@ -320,6 +325,8 @@ mod tests {
             "chat --max-retries 0 --no-fallback hello",
             "chat --record r.jsonl hello",
             "chat --replay r.jsonl --replay-full-speed --json hello",
+            "chat --watch --plugin p.wasm --model vllm/a --system s",
+            "chat --watch --json",
             "chat --request r.json --json --config c.json",
             "chat -",
             "chat",
@@ -348,6 +355,8 @@ mod tests {
         let lines = [
             "chat --request r.json hello",
             "chat --request r.json --system s",
+            "chat --watch --request r.json",
+            "chat --watch --image i.png",
             "chat --request r.json --image i.png",
             "chat --max-tokens 0 x",
             "chat --record r.jsonl --replay r.jsonl x",

@@ -1,11 +1,14 @@
-//! `chat`: one request, one streamed answer.
+//! `chat`: one request, one streamed answer; or a session of them ([`session`]).
 //!
 //! In `--json` everything that can happen ends in exactly one last line,
 //! `result` or `error`; nothing else is ever written to stdout.
 
+mod session;
+
 use std::io::{self, BufWriter, Write as _};
 
-use provider_host::route::{RetryPolicy, Route, Step, Target};
+use provider_host::configuration::Configuration;
+use provider_host::route::{RetryPolicy, Route, RoutedChat, Step, Target};
 use provider_host::types;
 
 use super::answer::Answer;
@@ -22,6 +25,9 @@ const BATCH: u32 = 64;
 
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments, options: &ChatOptions) -> anyhow::Result<Status> {
+    if options.watch {
+        return session::run(arguments, options);
+    }
     let mut so_far = None;
     let outcome = if options.json {
         let mut lines = Lines::new();
@@ -34,26 +40,32 @@ pub(super) fn run(arguments: &Arguments, options: &ChatOptions) -> anyhow::Resul
         }
         return Ok(failure::status(&error));
     } else {
-        let is_terminal = terminal::stdout_is_terminal();
-        // `anstream` would take escape sequences out of the answer, too, and a
-        // file or a pipe is to get it as it came.
-        let mut out: Box<dyn io::Write> = match is_terminal {
-            true => Box::new(anstream::stdout()),
-            false => Box::new(io::stdout()),
-        };
-        let mut aside = anstream::stderr();
-        let mut screen = Screen::new(
-            (&mut *out, is_terminal),
-            (&mut aside, terminal::stderr_is_terminal()),
-        );
-        let outcome = prepare_and_converse(arguments, options, &mut screen, &mut so_far);
-        if outcome.is_err() {
-            // What came stays; the error begins a line of its own.
-            screen.end_of_line()?;
-        }
-        outcome
+        on_screen(|screen| {
+            let outcome = prepare_and_converse(arguments, options, screen, &mut so_far);
+            if outcome.is_err() {
+                // What came stays; the error begins a line of its own.
+                screen.end_of_line()?;
+            }
+            outcome
+        })
     };
     outcome.map(|()| Status::Done)
+}
+
+/// Does something with stdout for answers and stderr for the rest.
+fn on_screen<T>(show: impl FnOnce(&mut Screen<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let is_terminal = terminal::stdout_is_terminal();
+    // `anstream` would take escape sequences out of the answer, too, and a
+    // file or a pipe is to get it as it came.
+    let mut out: Box<dyn io::Write> = match is_terminal {
+        true => Box::new(anstream::stdout()),
+        false => Box::new(io::stdout()),
+    };
+    let mut aside = anstream::stderr();
+    show(&mut Screen::new(
+        (&mut *out, is_terminal),
+        (&mut aside, terminal::stderr_is_terminal()),
+    ))
 }
 
 /// Where an answer is written to.
@@ -64,6 +76,10 @@ trait Sink {
     fn detour(&mut self, step: &Step) -> io::Result<()>;
     /// An answer that keeps what this sink needs of it.
     fn answer(&self) -> Answer;
+    /// Says something in the middle of an answer.
+    fn interject(&mut self, sentence: &str) -> io::Result<()>;
+    /// Writes that an answer failed, of which some may have come.
+    fn failed(&mut self, error: &anyhow::Error, so_far: &Answer) -> io::Result<()>;
     /// Writes the end of a whole answer.
     fn done(&mut self, answer: &Answer, model: &types::Model) -> io::Result<()>;
 }
@@ -123,6 +139,15 @@ impl Sink for Lines {
         Answer::whole()
     }
 
+    fn interject(&mut self, sentence: &str) -> io::Result<()> {
+        terminal::note(sentence);
+        Ok(())
+    }
+
+    fn failed(&mut self, error: &anyhow::Error, so_far: &Answer) -> io::Result<()> {
+        self.error(error, Some(so_far))
+    }
+
     fn done(&mut self, answer: &Answer, model: &types::Model) -> io::Result<()> {
         self.line(&Line::Result(answer.result(&model.id)))?;
         self.out.flush()
@@ -140,6 +165,16 @@ impl Sink for Screen<'_> {
 
     fn answer(&self) -> Answer {
         Answer::passing()
+    }
+
+    fn interject(&mut self, sentence: &str) -> io::Result<()> {
+        Screen::interject(self, sentence)
+    }
+
+    fn failed(&mut self, error: &anyhow::Error, _: &Answer) -> io::Result<()> {
+        self.end_of_line()?;
+        failure::report(error);
+        Ok(())
     }
 
     fn done(&mut self, answer: &Answer, model: &types::Model) -> io::Result<()> {
@@ -189,7 +224,9 @@ async fn ask(
     sink: &mut dyn Sink,
     so_far: &mut Option<Answer>,
 ) -> anyhow::Result<()> {
-    let route = route(options, opened)?;
+    let target = |model: &str| Target::new(&opened.provider, model);
+    let provider = &opened.plugin.manifest().id;
+    let route = route(options, &opened.configuration, provider, &target)?;
     let answer = so_far.insert(sink.answer());
     let mut chat = route.chat(request.clone());
     let mut images = has_images(request);
@@ -207,21 +244,31 @@ async fn ask(
                 model.id
             ));
         }
-        let mut events = Vec::with_capacity(batch.len());
-        for step in batch {
-            match step {
-                Step::Event(event) => {
-                    answer.add(&event);
-                    events.push(event);
-                }
-                detour => {
-                    answer.detour(&detour);
-                    sink.detour(&detour)?;
-                }
+        take(batch, answer, sink)?;
+    }
+    conclude(&chat, answer, sink)
+}
+
+/// Takes a batch into the answer, and shows it.
+fn take(batch: Vec<Step>, answer: &mut Answer, sink: &mut dyn Sink) -> anyhow::Result<()> {
+    let mut events = Vec::with_capacity(batch.len());
+    for step in batch {
+        match step {
+            Step::Event(event) => {
+                answer.add(&event);
+                events.push(event);
+            }
+            detour => {
+                answer.detour(&detour);
+                sink.detour(&detour)?;
             }
         }
-        sink.events(&events)?;
     }
+    Ok(sink.events(&events)?)
+}
+
+/// Shows how an answer ended.
+fn conclude(chat: &RoutedChat, answer: &Answer, sink: &mut dyn Sink) -> anyhow::Result<()> {
     match chat.model().filter(|_| answer.is_finished()) {
         Some(model) => Ok(sink.done(answer, &model)?),
         None => Err(Failure::failed(
@@ -247,19 +294,23 @@ fn has_images(request: &types::ChatRequest) -> bool {
 
 /// The model that the command line or the configuration names, and the
 /// configured fallbacks of the latter: who names a model wants that one.
-fn route(options: &ChatOptions, opened: &Opened) -> anyhow::Result<Route> {
-    let provider = &opened.plugin.manifest().id;
+fn route(
+    options: &ChatOptions,
+    configuration: &Configuration,
+    provider: &str,
+    target: &dyn Fn(&str) -> Target,
+) -> anyhow::Result<Route> {
     let named = options.model.as_deref();
-    let reference = opened::model_reference(named, &opened.configuration, provider)?;
-    let mut route = Route::new(Target::new(&opened.provider, reference.model()))
+    let reference = opened::model_reference(named, configuration, provider)?;
+    let mut route = Route::new(target(reference.model()))
         .with_retries(RetryPolicy::default().with_max_retries(options.max_retries));
     if named.is_some() || options.no_fallback {
         return Ok(route);
     }
-    let choice = opened.configuration.default_model(&opened::environment)?;
+    let choice = configuration.default_model(&opened::environment)?;
     for (index, fallback) in choice.fallbacks.iter().enumerate() {
         if fallback.provider() == provider {
-            route = route.or(Target::new(&opened.provider, fallback.model()));
+            route = route.or(target(fallback.model()));
         } else {
             terminal::warning(&format!(
                 "agents.defaults.model.fallbacks[{index}] is skipped: it names the provider {:?}, \

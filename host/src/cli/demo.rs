@@ -4,6 +4,8 @@
 //! what a real chat goes through: the plugin in its sandbox, the egress layer,
 //! the contract's events.
 
+mod swap;
+
 use std::io::Write as _;
 
 use provider_host::configuration::Configuration;
@@ -80,7 +82,13 @@ async fn show(arguments: &Arguments) -> anyhow::Result<()> {
     request.tools.push(weather_tool());
     chat(&provider, &model, &request, "Think: weather in Oslo?").await?;
 
-    heading("6. What the plugin could not do", "the sandbox")?;
+    heading(
+        "6. A hot swap",
+        "a newer plugin, in the middle of an answer",
+    )?;
+    swap::show(arguments, &plugin, wired.options(wired.settings())?, &model).await?;
+
+    heading("7. What the plugin could not do", "the sandbox")?;
     explain(&mock, &wired)?;
     heading("Next", "with a vLLM of your own")?;
     say("  VLLM_API_KEY=any provider-host models list")?;

@@ -9,7 +9,8 @@ use provider_host::configuration::{Configuration, ModelReference};
 use provider_host::credentials::{CredentialError, ProfileFile, Profiles};
 use provider_host::plugin::Compiler;
 use provider_host::plugin::trust::Trust;
-use provider_host::{Engine, EngineOptions, Error, ErrorKind, Plugin, Provider};
+use provider_host::registry::{Registry, Slot, SwapPolicy};
+use provider_host::{Engine, EngineOptions, Error, ErrorKind, Plugin, Provider, Wiring, types};
 
 use super::arguments::{self, Arguments};
 use super::carrier::{Carried, Carrier};
@@ -48,19 +49,67 @@ async fn with(
     plugin: Plugin,
     carrier: &Carrier,
 ) -> anyhow::Result<Opened> {
-    let wired = carrier.wire(&configuration, &plugin, &profiles)?;
-    for note in &wired.resolved.notes {
-        terminal::warning(&with_path(note.path.as_deref(), &note.message));
-    }
+    let wired = wire(carrier, &configuration, &profiles, &plugin)?;
     let (provider, carried) = carrier.provider(&wired, &plugin)?;
-    for note in provider.check_settings().await? {
-        terminal::warning(&with_path(note.path.as_deref(), &note.message));
-    }
+    warn_of(provider.check_settings().await?);
     Ok(Opened {
         configuration,
         plugin,
         provider,
         carried,
+    })
+}
+
+/// What the configuration says of a plugin; what is odd in it goes to stderr.
+fn wire(
+    carrier: &Carrier,
+    configuration: &Configuration,
+    profiles: &Profiles,
+    plugin: &Plugin,
+) -> anyhow::Result<Wiring> {
+    let wired = carrier.wire(configuration, plugin, profiles)?;
+    for note in &wired.resolved.notes {
+        terminal::warning(&with_path(note.path.as_deref(), &note.message));
+    }
+    Ok(wired)
+}
+
+fn warn_of(notes: Vec<types::Note>) {
+    for note in notes {
+        terminal::warning(&with_path(note.path.as_deref(), &note.message));
+    }
+}
+
+/// A slot, with what it was made from.
+pub(super) struct Served {
+    pub(super) configuration: Configuration,
+    pub(super) registry: Registry,
+    pub(super) slot: Slot,
+}
+
+/// Opens the provider that the command line asks for so that its plugin can be replaced.
+pub(super) async fn serve(arguments: &Arguments) -> anyhow::Result<Served> {
+    let configuration = configuration(arguments)?;
+    let profiles = profiles()?;
+    let plugin = plugin(&engine()?, arguments)?;
+    let mut rules = SwapPolicy::new();
+    if let Some(policy) = policy(arguments)? {
+        rules = rules.with_trust(policy.trust);
+    }
+    let registry = Registry::with_policy(rules);
+    let file = configuration.file().map(Path::to_owned);
+    let slot = async {
+        let wired = wire(&Carrier::Network, &configuration, &profiles, &plugin)?;
+        let slot = registry.serve(&plugin, wired.options(wired.settings())?)?;
+        warn_of(slot.check_settings().await?);
+        Ok(slot)
+    };
+    let slot = slot.await;
+    let slot = slot.map_err(|error| failure::under(file.as_deref(), error))?;
+    Ok(Served {
+        configuration,
+        registry,
+        slot,
     })
 }
 

@@ -44,6 +44,16 @@ pub(super) fn empty() -> types::ChatRequest {
     types::ChatRequest::default()
 }
 
+/// A request with everything that the flags say, and no turn of the user yet.
+pub(super) fn opening(options: &ChatOptions) -> anyhow::Result<types::ChatRequest> {
+    let mut request = empty();
+    request
+        .messages
+        .extend(options.system.clone().map(types::Message::System));
+    apply_flags(options, &mut request)?;
+    Ok(request)
+}
+
 /// A request of one user's turn.
 pub(super) fn of_prompt(prompt: impl Into<String>) -> types::ChatRequest {
     types::ChatRequest::user(prompt)
@@ -169,6 +179,7 @@ mod tests {
             record: None,
             replay: None,
             replay_full_speed: false,
+            watch: false,
             json: false,
             prompt: Some("hi".into()),
         }

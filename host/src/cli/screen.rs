@@ -88,6 +88,19 @@ impl<'a> Screen<'a> {
         self.aside.flush()
     }
 
+    /// Says something in the middle of an answer, which goes on behind it. Where the answer goes elsewhere than to a terminal
+    /// it is left as it is.
+    pub(super) fn interject(&mut self, sentence: &str) -> std::io::Result<()> {
+        if self.out_is_terminal {
+            self.end_of_line()?;
+        } else if self.at == Place::Reasoning {
+            writeln!(self.aside)?;
+            self.at = Place::Nothing;
+        }
+        writeln!(self.aside, "{BOLD}note{BOLD:#}: {}", escaped(sentence))?;
+        self.aside.flush()
+    }
+
     /// Ends what stands half-way on a line, before something else is said.
     pub(super) fn end_of_line(&mut self) -> std::io::Result<()> {
         if self.at == Place::Reasoning {

@@ -143,6 +143,8 @@ fn the_demo_shows_the_whole_path_and_ends_well() {
         "Two plus two is four.",
         "2 + 2 = 4.",
         "→ get_weather {\"city\": \"Oslo\"",
+        "… generation 2 serves now: vllm ",
+        " 28 29 30\n",
         "usage: ",
         "placeholder-",
     ] {

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -109,6 +110,7 @@ impl Home {
             command,
             input: None,
             stdout: Stdio::piped(),
+            stays: false,
         }
     }
 
@@ -123,9 +125,16 @@ pub(super) struct Invocation {
     command: Command,
     input: Option<Vec<u8>>,
     stdout: Stdio,
+    stays: bool,
 }
 
 impl Invocation {
+    /// Its stdin stays open: lines are said to it while it runs.
+    pub(super) fn that_listens(mut self) -> Self {
+        self.stays = true;
+        self
+    }
+
     pub(super) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
@@ -154,23 +163,30 @@ impl Invocation {
         let mut child = self
             .command
             .stdin(match self.input {
-                Some(_) => Stdio::piped(),
-                None => Stdio::null(),
+                None if !self.stays => Stdio::null(),
+                _ => Stdio::piped(),
             })
             .stdout(self.stdout)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{what}: {error}"));
-        if let (Some(input), Some(stdin)) = (self.input, child.stdin.take()) {
+        if let Some(input) = self.input
+            && let Some(stdin) = child.stdin.take()
+        {
             feed(stdin, input);
         }
         let mut pipe = child.stderr.take().expect("its stderr");
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let so_far = said.clone();
         let stderr = std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = pipe.read_to_end(&mut bytes);
-            bytes
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = pipe.read(&mut buffer) {
+                so_far.lock().expect("a lock").extend(&buffer[..read]);
+            }
         });
         Running {
+            stdin: child.stdin.take(),
+            said,
             stdout: child.stdout.take().map(read_pieces),
             stderr: Some(stderr),
             child,
@@ -208,7 +224,10 @@ pub(super) struct Running {
     child: Child,
     what: String,
     stdout: Option<Receiver<Vec<u8>>>,
-    stderr: Option<JoinHandle<Vec<u8>>>,
+    stdin: Option<ChildStdin>,
+    stderr: Option<JoinHandle<()>>,
+    /// What came through stderr so far.
+    said: Arc<Mutex<Vec<u8>>>,
     seen: Vec<u8>,
     /// How much of it was given out as lines.
     told: usize,
@@ -251,8 +270,33 @@ impl Running {
         assert!(sent.success(), "the signal was not sent");
     }
 
-    /// Waits for the end of it.
+    /// Says a line to it.
+    pub(super) fn say(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("an open stdin");
+        writeln!(stdin, "{line}").expect("somebody who listens");
+    }
+
+    /// Waits until its stderr has these words.
+    pub(super) fn complains(&self, words: &str) {
+        let start = Instant::now();
+        loop {
+            let said = self.said.lock().expect("a lock").clone();
+            let said = String::from_utf8_lossy(&said).into_owned();
+            if said.contains(words) {
+                return;
+            }
+            assert!(
+                start.elapsed() < BOUND,
+                "{}: no {words:?} in {said}",
+                self.what
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits for the end of it. It is said nothing more.
     pub(super) fn finish(mut self) -> Outcome {
+        self.stdin = None;
         let start = Instant::now();
         let left = || BOUND.saturating_sub(start.elapsed());
         if let Some(pieces) = self.stdout.take() {
@@ -272,7 +316,8 @@ impl Running {
             }
         };
         let stderr = self.stderr.take().expect("its stderr");
-        let stderr = stderr.join().expect("the reader of stderr");
+        stderr.join().expect("the reader of stderr");
+        let stderr = std::mem::take(&mut *self.said.lock().expect("a lock"));
         let outcome = Outcome {
             what: self.what.clone(),
             status: status.code(),

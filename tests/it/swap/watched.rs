@@ -79,3 +79,26 @@ async fn the_newest_of_a_watched_folder_serves() {
     write("b.wasm", &variants::version("0.9.0"));
     event(&mut events, serving("0.9.0")).await;
 }
+
+#[tokio::test]
+async fn a_signature_that_comes_later_than_its_file_is_noticed_too() {
+    use provider_host::plugin::trust::{Signatures, Trust};
+
+    let signer = crate::hostile_files::signer::Signer::new(1);
+    let trust = Trust::new(Signatures::Required).with_key("them", &signer.public());
+    let policy = policy().with_trust(trust.expect("a key"));
+    let (_server, registry, slot) = slot(policy).await;
+    let mut events = registry.subscribe();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("plugin.wasm");
+    let newer = variants::version("0.2.0");
+    replace(&path, &newer);
+    let _watcher = slot.watch(Source::File(path.clone())).expect("a watcher");
+    event(&mut events, refused(Stage::Trust)).await;
+    std::fs::write(
+        folder.path().join("plugin.wasm.minisig"),
+        signer.sign(&newer),
+    )
+    .expect("a file");
+    event(&mut events, serving("0.2.0")).await;
+}

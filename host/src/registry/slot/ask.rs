@@ -1,5 +1,7 @@
 //! What a provider can be asked, of the generation that serves at that moment.
 
+use std::sync::Arc;
+
 use super::Slot;
 use crate::bindings::{ServerHealth, TokenCount, types};
 use crate::chat::{Chat, End};
@@ -7,6 +9,42 @@ use crate::error::Result;
 use crate::provider::Provider;
 use crate::registry::Models;
 use crate::registry::generation::Ticket;
+use crate::registry::status::Counting;
+
+/// A chat that is counted once, however it ends. It leaves its generation then.
+struct Counted {
+    counting: Arc<Counting>,
+    ticket: Ticket,
+    end: End,
+}
+
+impl Counted {
+    fn begin(counting: Arc<Counting>, ticket: Ticket) -> Self {
+        counting.started.add();
+        Self {
+            counting,
+            ticket,
+            // Nobody waits for it any more, unless something else is told.
+            end: End::Dropped,
+        }
+    }
+
+    fn over(mut self, end: End) {
+        self.end = end;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let counting = &self.counting;
+        match self.end {
+            End::Finished => counting.finished.add(),
+            End::Failed => counting.failed.add(),
+            End::Recalled => counting.ended.add(),
+            End::Dropped => counting.dropped.add(),
+        }
+    }
+}
 
 impl Slot {
     /// [`Provider::check_settings`] of what serves now.
@@ -77,26 +115,16 @@ impl Slot {
     ///
     /// As there; and the answer may end in [`ErrorKind::PluginRetired`].
     pub async fn chat(&self, model: &types::Model, request: &types::ChatRequest) -> Result<Chat> {
-        let counting = &self.inner.counting;
         let (provider, ticket) = self.admit();
-        counting.started.add();
+        let counted = Counted::begin(self.inner.counting.clone(), ticket);
         match provider.chat(model, request).await {
             Ok(chat) => {
-                let leash = ticket.leash.clone();
-                let counting = counting.clone();
-                let ended = Box::new(move |end| {
-                    match end {
-                        End::Finished => counting.finished.add(),
-                        End::Failed => counting.failed.add(),
-                        End::Recalled => counting.ended.add(),
-                        End::Dropped => counting.dropped.add(),
-                    }
-                    drop(ticket);
-                });
+                let leash = counted.ticket.leash.clone();
+                let ended = Box::new(move |end| counted.over(end));
                 Ok(chat.overseen(&leash, ended))
             }
             Err(error) => {
-                counting.failed.add();
+                counted.over(End::Failed);
                 Err(error)
             }
         }

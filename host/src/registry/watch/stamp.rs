@@ -19,6 +19,8 @@ struct Stamp {
     modified: Option<SystemTime>,
     #[cfg(unix)]
     identity: (u64, u64, i64, i64),
+    /// Of the signature beside it, which may come later than the file.
+    signature: Option<Box<Stamp>>,
 }
 
 impl Stamps {
@@ -27,7 +29,11 @@ impl Stamps {
             Source::File(path) => vec![path.clone()],
             Source::Directory(folder) => components(folder),
         };
-        let stamped = |path: PathBuf| Some((path.clone(), Stamp::of(&path)?));
+        let stamped = |path: PathBuf| {
+            let mut stamp = Stamp::of(&path)?;
+            stamp.signature = signature(&path).map(Box::new);
+            Some((path, stamp))
+        };
         Self(files.into_iter().filter_map(stamped).collect())
     }
 
@@ -57,8 +63,19 @@ impl Stamp {
                 use std::os::unix::fs::MetadataExt as _;
                 (about.dev(), about.ino(), about.ctime(), about.ctime_nsec())
             },
+            signature: None,
         })
     }
+}
+
+#[cfg(feature = "signatures")]
+fn signature(path: &Path) -> Option<Stamp> {
+    Stamp::of(&crate::plugin::trust::signature_path(path))
+}
+
+#[cfg(not(feature = "signatures"))]
+fn signature(_: &Path) -> Option<Stamp> {
+    None
 }
 
 fn components(folder: &Path) -> Vec<PathBuf> {

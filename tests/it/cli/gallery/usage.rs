@@ -29,6 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         line("No prompt", &["chat"]),
         line("A blank prompt", &["chat", " "]),
+        line("A session that watches nothing", &["chat", "--watch"]),
         line(
             "A limit of no tokens",
             &["chat", "--max-tokens", "0", "Hello"],

@@ -1,0 +1,42 @@
+//! What happens to a plugin, for people.
+
+use std::path::Path;
+
+use provider_host::registry::{Cause, RegistryEvent, What};
+
+use crate::cli::amount;
+
+/// The sentence of an event; none: it is of no use to who chats.
+pub(super) fn sentence(event: &RegistryEvent, file: &Path) -> Option<String> {
+    let version = event.version.as_deref().unwrap_or("of no version");
+    let digest = event.digest.as_deref().and_then(|hex| hex.get(..12));
+    let plugin = format!("{} {version}", event.provider);
+    Some(match &event.what {
+        What::Noticed { file } => format!("{} is new: checking it", file.display()),
+        What::Loaded { from_cache, took } => format!(
+            "{plugin} {} in {}: testing it",
+            if *from_cache {
+                "was loaded"
+            } else {
+                "was compiled"
+            },
+            amount::seconds(*took)
+        ),
+        What::Refused { stage, error } => format!(
+            "{} was not taken over, at the step {stage}: {error}; what answered before goes on",
+            file.display()
+        ),
+        What::Serving(Cause::Offered) => format!(
+            "{plugin} (sha256 {}…) answers from now on, as generation {}; an answer that is under way goes on with the one \
+             that it began with",
+            digest.unwrap_or_default(),
+            event.generation.unwrap_or_default()
+        ),
+        What::Unchanged
+        | What::Serving(_)
+        | What::Draining { .. }
+        | What::Ended { .. }
+        | What::Drained => return None,
+        _ => return None,
+    })
+}
