@@ -6,6 +6,8 @@ mod custom_transport;
 mod minimal;
 #[path = "../../examples/replay.rs"]
 mod replay;
+#[path = "../../examples/swap.rs"]
+mod swap;
 #[path = "../../examples/tools.rs"]
 mod tools;
 #[path = "../../examples/two_providers.rs"]
@@ -23,6 +25,7 @@ fn each_example_runs_without_a_server_and_without_a_configuration() {
     tools::main().expect("tools");
     custom_transport::main().expect("custom_transport");
     replay::main().expect("replay");
+    swap::main().expect("swap");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
