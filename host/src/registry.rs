@@ -45,7 +45,7 @@
 //!
 //! Its chats finish on it. Those that are not done at
 //! [`SwapPolicy::drain_deadline`] end in
-//! [`ErrorKind::PluginRetired`](crate::ErrorKind::PluginRetired). Its memory is
+//! [`ErrorKind::PluginRetired`]. Its memory is
 //! given back with its last chat; only the generation just before the present
 //! one is kept, for [`Slot::roll_back`].
 //!

@@ -66,7 +66,7 @@ impl Slot {
     }
 
     /// The models there are, from the last time that the server was asked if that is not longer ago than
-    /// [`SwapPolicy::catalog_age`]. A swap of the plugin keeps them, a change of the settings does not.
+    /// [`SwapPolicy::catalog_age`](crate::registry::SwapPolicy::catalog_age). A swap of the plugin keeps them, a change of the settings does not.
     ///
     /// # Errors
     ///
@@ -109,11 +109,11 @@ impl Slot {
     }
 
     /// [`Provider::chat`] of what serves now. The answer comes from this generation to its end, whatever serves meanwhile,
-    /// unless that takes longer than [`SwapPolicy::drain_deadline`] lets it.
+    /// unless that takes longer than [`SwapPolicy::drain_deadline`](crate::registry::SwapPolicy::drain_deadline) lets it.
     ///
     /// # Errors
     ///
-    /// As there; and the answer may end in [`ErrorKind::PluginRetired`].
+    /// As there; and the answer may end in [`ErrorKind::PluginRetired`](crate::ErrorKind::PluginRetired).
     pub async fn chat(&self, model: &types::Model, request: &types::ChatRequest) -> Result<Chat> {
         let (provider, ticket) = self.admit();
         let counted = Counted::begin(self.inner.counting.clone(), ticket);

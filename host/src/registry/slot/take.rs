@@ -62,7 +62,7 @@ impl Slot {
         self.offer(candidate, Asked::ByHand).await
     }
 
-    /// Offers a component with its detached signature, for a policy that asks for one ([`SwapPolicy::with_trust`]).
+    /// Offers a component with its detached signature, for a policy that asks for one ([`SwapPolicy::with_trust`](crate::registry::SwapPolicy::with_trust)).
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Slot {
     }
 
     /// Offers the components of a folder: of the files `*.wasm` that are this provider, the one with the highest version
-    /// that can serve. Those that are older than what serves are not looked at, unless [`SwapPolicy::downgrades`] are
+    /// that can serve. Those that are older than what serves are not looked at, unless [`SwapPolicy::downgrades`](crate::registry::SwapPolicy::downgrades) are
     /// allowed.
     ///
     /// # Errors
