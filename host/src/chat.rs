@@ -47,7 +47,7 @@ pub struct Chat {
     ready: VecDeque<Event>,
     /// The end or an error has been given out: nothing more will come.
     ended: bool,
-    /// None: nobody wants to be told. The last field, so that what ends with the driver ends within its span.
+    /// None: nobody wants to be told. The last field: the span ends when all else of the chat is gone.
     watch: Option<Box<ChatWatch>>,
 }
 
