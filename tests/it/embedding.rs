@@ -252,7 +252,12 @@ fn what_the_builder_can_not_use_is_told_without_being_shown() {
             builder().base_url("gpu"),
             "does not say http:// or https://",
         ),
-        (builder().ca_pem("no certificate"), "certificate"),
+        (
+            builder()
+                .base_url("https://gpu:8443/v1")
+                .ca_pem("no certificate"),
+            "certificate",
+        ),
     ];
     for (builder, words) in cases {
         let error = builder.build().expect_err(words);
