@@ -53,7 +53,7 @@ async fn what_comes_behind_an_answer_is_never_the_answer_of_the_next_request() {
                         Ok(expected),
                         "{answer:?} {behind:?} {pause:?}"
                     );
-                    tokio::time::sleep(4 * pause).await;
+                    tokio::time::sleep(10 * pause).await;
                 }
                 let connections = connections.load(Ordering::SeqCst);
                 assert_eq!(connections, 3, "{answer:?} {behind:?} {pause:?}");
