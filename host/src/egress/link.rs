@@ -6,7 +6,8 @@
 //! task that waits for its answer. A piece costs one wake-up, and all pieces that have arrived can be taken in one go.
 //!
 //! The two halves wake each other while they are polled, which would only have the task run once more for nothing.
-//! [`Signal`] swallows those: what is woken from inside of a poll is polled again at once.
+//! [`Signal`] swallows those: what is woken from inside of a poll is polled again at once. But not for ever: a socket whose
+//! task has used up its turn (tokio's cooperative budget) wakes it and says that it has nothing, until the task has yielded.
 //!
 //! A connection that nobody waits for is not moved: one that is idle sees its end when it is taken out of the
 //! [pool](super::pool), or when the pool is swept.
@@ -23,6 +24,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
+
+/// How often a connection is polled in one go because it was woken meanwhile.
+const PASSES: usize = 3;
 
 /// The half that moves the bytes, until the connection is closed.
 type Mover = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
@@ -87,7 +91,7 @@ impl Link {
         mut take: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<Option<T>> {
         self.signal.listen(cx.waker());
-        loop {
+        for _ in 0..PASSES {
             self.signal.enter();
             let closed = self.poll_mover();
             // Only what is moved just above can make it ready.
@@ -107,6 +111,8 @@ impl Link {
                 }
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Lets it notice what happened to it, and tells whether it can carry a request now.

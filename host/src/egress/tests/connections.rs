@@ -290,3 +290,30 @@ async fn an_answer_that_breaks_off_is_incomplete_however_it_is_framed() {
         assert_eq!(told, "HttpResponseIncomplete", "{answer:?}");
     }
 }
+
+#[tokio::test]
+async fn a_task_that_has_used_up_its_turn_yields_and_goes_on() {
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
+
+    let (address, _seen) = reporting(OK).await;
+    let egress = egress(address);
+    let all = async {
+        for used in [false, true, true] {
+            let mut hooks = egress.hooks();
+            let mut answer = std::pin::pin!(fetch(&mut hooks, get(&url(address))));
+            let mut used = used;
+            let text = std::future::poll_fn(|cx| {
+                // What tokio gives a task for one turn is gone before the connection is moved: each socket wakes the task
+                // and says that it has nothing, until the task has yielded.
+                while used && has_budget_remaining() {
+                    assert!(std::pin::pin!(consume_budget()).poll(cx).is_ready());
+                }
+                used = false;
+                answer.as_mut().poll(cx)
+            });
+            assert_eq!(text.await.as_deref(), Ok("ok"));
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, all).await;
+    in_time.expect("it does not spin");
+}

@@ -22,21 +22,24 @@ pub(super) fn sentence(event: &RegistryEvent, file: &Path) -> Option<String> {
             },
             amount::seconds(*took)
         ),
-        What::Refused { stage, error } => format!(
-            "{} was not taken over, at the step {stage}: {error}; what answered before goes on",
-            file.display()
-        ),
+        What::Unchanged => format!("{} is what answers already", file.display()),
+        What::Refused { stage, error } => {
+            let (file, why) = (file.display().to_string(), error.to_string());
+            // What can't be read says itself which file it is.
+            let why = why.strip_prefix(&format!("{file}: ")).unwrap_or(&why);
+            format!(
+                "{file} was not taken over, at the step {stage}: {why}; what answered before goes on"
+            )
+        }
         What::Serving(Cause::Offered) => format!(
             "{plugin} (sha256 {}…) answers from now on, as generation {}; an answer that is under way goes on with the one \
              that it began with",
             digest.unwrap_or_default(),
             event.generation.unwrap_or_default()
         ),
-        What::Unchanged
-        | What::Serving(_)
-        | What::Draining { .. }
-        | What::Ended { .. }
-        | What::Drained => return None,
+        What::Serving(_) | What::Draining { .. } | What::Ended { .. } | What::Drained => {
+            return None;
+        }
         _ => return None,
     })
 }
