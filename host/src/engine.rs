@@ -29,9 +29,9 @@ pub const DEFAULT_MAX_CHATS: u32 = 6_000;
 /// pool, in bytes.
 pub const MAX_GUEST_MEMORY: usize = 1 << 30;
 
-/// Bytes of touched memory that a slot keeps between two chats: more than any
-/// ordinary one touches. wasmtime keeps some hundred slots.
-const KEPT_MEMORY: usize = 1 << 20;
+/// Bytes of touched memory that a slot keeps between two chats: most of what a
+/// short one touches. Each slot that was ever used keeps them.
+const KEPT_MEMORY: usize = 64 << 10;
 
 /// How an [`Engine`] is set up.
 #[derive(Debug, Clone)]

@@ -29,7 +29,7 @@ use hyper::client::conn::http1::Builder;
 use hyper_util::rt::TokioIo;
 use std::error::Error as _;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker, ready};
@@ -178,13 +178,12 @@ impl NetworkTransport {
         let answer = tokio::select! {
             // First, so that a flood is called one whatever it ran into meanwhile.
             biased;
-            () = flood.notified() => {
-                let limit = self.interim_limit;
-                let why = format!("more than {limit} interim answers (1xx) before the answer itself");
-                return Err(TransportError::Protocol(why));
-            }
+            () = flood.notified() => return Err(self.interim_flood()),
             answer = timeout_at(timing.answered_by(sent), link.send(request)) => answer,
         };
+        if !matches!(answer, Ok(Some(Ok(_)))) && has_come(&flood) {
+            return Err(self.interim_flood());
+        }
         let mut response = match answer {
             Err(_) => {
                 return Err(TransportError::FirstByteTimeout {
@@ -217,6 +216,12 @@ impl NetworkTransport {
             }
         });
         flood
+    }
+
+    fn interim_flood(&self) -> TransportError {
+        let limit = self.interim_limit;
+        let why = format!("more than {limit} interim answers (1xx) before the answer itself");
+        TransportError::Protocol(why)
     }
 
     /// Sorts what hyper says before the head of a response is there.
@@ -252,6 +257,12 @@ impl NetworkTransport {
         }
         TransportError::Protocol(in_full(error))
     }
+}
+
+/// Whether a notification is there, without waiting for it.
+fn has_come(notify: &Notify) -> bool {
+    let mut quiet = Context::from_waker(Waker::noop());
+    pin!(notify.notified()).poll(&mut quiet).is_ready()
 }
 
 impl Transport for NetworkTransport {
