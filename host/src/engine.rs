@@ -18,7 +18,7 @@ use crate::plugin::Compiler;
 use crate::plugin::cache::CompileCache;
 use crate::plugin::compile::MARK;
 use crate::policy::CompileLimits;
-use crate::policy::limits::{EPOCH_TICK, SHARED_GUEST_MEMORY, STACK_BYTES};
+use crate::policy::limits::{SHARED_GUEST_MEMORY, STACK_BYTES};
 use crate::sandbox::{SharedMemory, Turns};
 
 /// Most chats at once, by default. Each reserves 4 GiB of address space (no
@@ -252,13 +252,14 @@ fn start_clock(engine: &wasmtime::Engine, turns: Arc<Turns>) -> Result<Arc<Clock
             let Ok(clock): Result<Arc<Clock>, _> = receiver.recv() else {
                 return;
             };
+            let mut waiting = false;
             loop {
-                std::thread::sleep(EPOCH_TICK);
+                std::thread::sleep(clock.pace(waiting));
                 clock.rest();
                 let Some(engine) = weak.upgrade() else { break };
                 engine.increment_epoch();
                 drop(engine);
-                turns.take_back(Instant::now());
+                waiting = turns.take_back(Instant::now());
             }
         })
         .map_err(|error| {
@@ -322,7 +323,7 @@ mod tests {
         // The clock holds the engine for the length of a tick at most.
         while weak.upgrade().is_some() {
             assert!(start.elapsed().as_secs() < 30, "the engine is still held");
-            std::thread::sleep(EPOCH_TICK);
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
     }
 }

@@ -255,6 +255,7 @@ impl Sandbox {
                     stopped_by: None,
                     held: Held::new(engine.memory().clone()),
                     account,
+                    computes: engine.clock().computes(),
                 },
             },
         );

@@ -1,11 +1,20 @@
-//! The engine's clock rests while no guest runs.
+//! The engine's clock: quick while a guest computes, slow while they only take what comes, and at rest while none runs.
+//!
+//! A tick is there for guests that compute for a millisecond and longer, and an honest one never does. So the clock ticks
+//! every [`CALM_TICK`] until one is found that does, or one waits for its turn, and every [`EPOCH_TICK`] until none has been found for a while.
 //!
 //! An agent is idle most of its life, and a thread that wakes a thousand times a second is felt then. So each poll of a
 //! guest says that there is one; when none has been for [`IDLE_TICKS`], the clock stops until the next.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::Thread;
 use std::time::Duration;
+
+use crate::policy::limits::{CALM_TICK, EPOCH_TICK};
+
+/// Quick ticks after the last that found a guest computing.
+const ALERT_TICKS: u32 = 64;
 
 /// Ticks without a guest after which the clock rests. A server that streams has less than this between two pieces most of
 /// the time, so that the clock is not woken for each.
@@ -21,6 +30,9 @@ pub(crate) struct Clock {
     used: AtomicBool,
     resting: AtomicBool,
     idle: AtomicU32,
+    /// A guest has computed for a whole tick since the last one.
+    computes: Arc<AtomicBool>,
+    alert: AtomicU32,
 }
 
 impl Clock {
@@ -35,6 +47,27 @@ impl Clock {
             used: AtomicBool::new(false),
             resting: AtomicBool::new(false),
             idle: AtomicU32::new(0),
+            computes: Arc::default(),
+            alert: AtomicU32::new(0),
+        }
+    }
+
+    /// To be set by whoever finds a guest that computes.
+    pub(crate) fn computes(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.computes)
+    }
+
+    /// How long it is to the next tick. `waiting`: somebody waits for a turn, or has one.
+    pub(super) fn pace(&self, waiting: bool) -> Duration {
+        if self.computes.swap(false, Ordering::Relaxed) || waiting {
+            self.alert.store(ALERT_TICKS, Ordering::Relaxed);
+            return EPOCH_TICK;
+        }
+        let left = self.alert.load(Ordering::Relaxed);
+        self.alert.store(left.saturating_sub(1), Ordering::Relaxed);
+        match left {
+            0 => CALM_TICK,
+            _ => EPOCH_TICK,
         }
     }
 
@@ -90,6 +123,27 @@ mod tests {
         });
         clock.rest();
         assert_eq!(clock.idle.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn it_is_quick_while_somebody_computes_or_waits_and_for_a_while_after() {
+        let clock = Clock::new(std::thread::current());
+        assert_eq!(clock.pace(false), CALM_TICK);
+        let computes = clock.computes();
+        let begin: [&dyn Fn() -> Duration; 2] = [
+            &|| {
+                computes.store(true, Ordering::Relaxed);
+                clock.pace(false)
+            },
+            &|| clock.pace(true),
+        ];
+        for begin in begin {
+            assert_eq!(begin(), EPOCH_TICK);
+            for _ in 0..ALERT_TICKS {
+                assert_eq!(clock.pace(false), EPOCH_TICK);
+            }
+            assert_eq!(clock.pace(false), CALM_TICK);
+        }
     }
 
     #[test]

@@ -170,9 +170,13 @@ pub const MESSAGE_BYTES: usize = 8 << 10;
 /// Bytes of a plugin's own word for a kind of error, and of a server's name for one.
 pub const WORD_BYTES: usize = 256;
 
-/// How often an engine's epoch moves on while guests run: the longest time for which one that computes keeps a thread of
-/// the executor, and how late a loop without end is noticed.
+/// How often an engine's epoch moves on while a guest computes: the longest time for which one that goes on keeps a thread of
+/// the executor.
 pub const EPOCH_TICK: Duration = Duration::from_millis(1);
+
+/// How often it moves on while all guests only take what comes: how late a loop without end is noticed at first. A thread
+/// that wakes a thousand times a second costs more than a hundred streams do.
+pub const CALM_TICK: Duration = Duration::from_millis(8);
 
 /// What a store may compute before anything has come from its server: starting it and shaping a request take a tenth.
 /// One that is in debt runs when it is its turn, and is not stopped for it.

@@ -1,6 +1,7 @@
 //! What a store has used, and which limit stopped it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
@@ -23,6 +24,8 @@ pub(super) struct Meter {
     pub(super) stopped_by: Option<Stopped>,
     pub(super) held: Held,
     pub(super) account: Arc<Account>,
+    /// Tells the engine's clock that somebody computes.
+    pub(super) computes: Arc<AtomicBool>,
 }
 
 impl Meter {
@@ -36,6 +39,7 @@ impl Meter {
         if self.account.running_for() < EPOCH_TICK {
             return UpdateDeadline::Continue(1);
         }
+        self.computes.store(true, Ordering::Relaxed);
         UpdateDeadline::Yield(1)
     }
 }
@@ -98,6 +102,7 @@ mod tests {
             stopped_by: None,
             held: Held::new(Arc::new(SharedMemory::new(shared))),
             account: Arc::new(Account::new(Arc::default(), Arc::new(Purse::new()))),
+            computes: Arc::default(),
         }
     }
 

@@ -58,16 +58,18 @@ impl Turns {
         }
     }
 
-    /// Takes back what was given and not used.
-    pub(crate) fn take_back(&self, now: Instant) {
+    /// Takes back what was given and not used. Whether anybody waits for a turn, or has one.
+    pub(crate) fn take_back(&self, now: Instant) -> bool {
         let mut queue = self.queue();
         let before = queue.given.len();
         queue
             .given
             .retain(|_, since| now.saturating_duration_since(*since) < UNUSED);
+        let busy = before > 0 || queue.running > 0 || !queue.waiting.is_empty();
         if queue.given.len() < before {
             self.give(queue, now);
         }
+        busy
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
