@@ -75,7 +75,7 @@ impl Reader {
     fn name(self) -> &'static str {
         match self {
             Self::Sandbox => "vllm-provider in its sandbox",
-            Self::SandboxSuspended => "the same, a wait before each frame",
+            Self::SandboxSuspended => "the same, no two frames at once",
             Self::Core => "its core, native",
             Self::AsyncOpenai => "eventsource-stream + async-openai types",
             Self::SerdeMinimal => "memchr + serde_json, minimal",
