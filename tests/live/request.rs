@@ -1,8 +1,7 @@
 //! Requests that the script of the model has an answer for.
 
 use provider_host::types::{
-    AssistantMessage, ChatRequest, ContentPart, Message, Sampling, Tool, ToolCall, ToolResult,
-    TurnStatus,
+    AssistantMessage, ChatRequest, ContentPart, Message, Tool, ToolCall, ToolResult, TurnStatus,
 };
 use serde_json::json;
 
@@ -26,10 +25,6 @@ pub(crate) fn long(tokens: u32) -> ChatRequest {
     request.max_tokens = Some(tokens);
     request.extra = Some(r#"{"ignore_eos":true}"#.into());
     request
-}
-
-pub(crate) fn user(text: &str) -> Message {
-    Message::User(vec![ContentPart::Text(text.into())])
 }
 
 /// The assistant's turn that holds only a call.

@@ -22,10 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use provider_host::policy::{Grant, NetworkLimits, Origin, SandboxLimits};
-use provider_host::types::{
-    ChatRequest, ContentPart, Cost, Event, Message, Modality, Model, ModelSource, Sampling,
-    Settings,
-};
+use provider_host::types::{ChatRequest, Event, Model, Settings};
 use provider_host::{Engine, EngineOptions, Error, Plugin, Provider, ProviderOptions};
 
 use figures::{Delays, resident_mib};
