@@ -9,10 +9,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use provider_host::egress::{Exchange, ResponseBody, Timing, Transport, TransportError};
 use provider_host::policy::{Grant, Origin};
-use provider_host::types::{
-    ChatRequest, ContentPart, Cost, Event, Message, Modality, Model, ModelSource, Sampling,
-    Settings,
-};
+use provider_host::types::{ChatRequest, Event, Model, Settings};
 use provider_host::{Engine, EngineOptions, Plugin, Provider, ProviderOptions};
 
 use crate::answer::Read;
@@ -128,61 +125,19 @@ pub fn provider(plugin: &Plugin, memory: Memory) -> Provider {
 /// Settings that name the server and nothing else.
 #[must_use]
 pub fn settings(base_url: &str) -> Settings {
-    Settings {
-        config: Some(format!(r#"{{"baseUrl":"{base_url}"}}"#)),
-        api_key: Some("EMPTY".into()),
-        discover: true,
-        models: Vec::new(),
-    }
+    Settings::at(base_url).with_api_key("EMPTY")
 }
 
-/// A model as discovery gives it.
+/// A model of an ordinary size.
 #[must_use]
 pub fn model() -> Model {
-    Model {
-        id: "Qwen/Qwen3-8B".into(),
-        name: "Qwen/Qwen3-8B".into(),
-        reasoning: false,
-        input: vec![Modality::Text],
-        cost: Cost {
-            input: 0.0,
-            output: 0.0,
-            cache_read: 0.0,
-            cache_write: 0.0,
-        },
-        context_window: 40_960,
-        max_tokens: 8_192,
-        parent: None,
-        source: ModelSource::Discovered,
-    }
+    Model::new("Qwen/Qwen3-8B", 40_960, 8_192)
 }
 
 /// One short question.
 #[must_use]
 pub fn request() -> ChatRequest {
-    ChatRequest {
-        messages: vec![Message::User(vec![ContentPart::Text("Say hello.".into())])],
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        max_tokens: None,
-        prompt_tokens: None,
-        sampling: Sampling {
-            temperature: None,
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            presence_penalty: None,
-            frequency_penalty: None,
-            repetition_penalty: None,
-            seed: None,
-        },
-        stop: Vec::new(),
-        response_format: None,
-        reasoning: None,
-        priority: None,
-        extra: None,
-    }
+    ChatRequest::user("Say hello.")
 }
 
 /// A whole chat: everything from the instance to its end.

@@ -16,12 +16,12 @@ use zeroize::Zeroizing;
 use crate::bindings::types::Settings;
 use crate::configuration::{Configuration, Environment};
 use crate::credentials::Profiles;
+use crate::egress::Transport;
 use crate::egress::recording::Recorder;
-use crate::egress::{NetworkTransport, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::Plugin;
 use crate::policy::{BasePath, Grant, NetworkLimits, Origin, SandboxLimits, Secret, Secrets};
-use crate::provider::{Provider, ProviderOptions};
+use crate::provider::{Provider, ProviderOptions, network};
 use crate::wiring::{self, Wiring};
 
 /// Makes a [`Provider`]; begun by [`Provider::builder`].
@@ -191,7 +191,7 @@ impl<'a> ProviderBuilder<'a> {
         }
         let transport = match transport {
             Some(transport) => transport,
-            None => Arc::new(NetworkTransport::new(&options.grant).map_err(invalid)?),
+            None => network(&options.grant)?,
         };
         let transport = match record {
             None => transport,

@@ -323,7 +323,7 @@ mod tests {
         // The clock holds the engine for the length of a tick at most.
         while weak.upgrade().is_some() {
             assert!(start.elapsed().as_secs() < 30, "the engine is still held");
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(crate::policy::limits::EPOCH_TICK);
         }
     }
 }

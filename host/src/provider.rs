@@ -91,10 +91,8 @@ impl Provider {
     /// [`ErrorKind::InvalidConfig`] if the grant can't be carried out, such as
     /// a certificate authority that can't be read.
     pub fn new(plugin: &Plugin, options: ProviderOptions) -> Result<Self> {
-        let transport = NetworkTransport::new(&options.grant).map_err(|error| {
-            Error::new(ErrorKind::InvalidConfig, error.to_string()).caused_by(error)
-        })?;
-        Ok(Self::with_transport(plugin, options, Arc::new(transport)))
+        let transport = network(&options.grant)?;
+        Ok(Self::with_transport(plugin, options, transport))
     }
 
     /// The same over something else than the network: a recording, a canned
@@ -283,6 +281,14 @@ impl Provider {
             inner.limits.clone(),
         )
         .await
+    }
+}
+
+/// The network, as far as a grant lets it be seen.
+pub(crate) fn network(grant: &Grant) -> Result<Arc<dyn Transport>> {
+    match NetworkTransport::new(grant) {
+        Ok(transport) => Ok(Arc::new(transport)),
+        Err(error) => Err(Error::new(ErrorKind::InvalidConfig, error.to_string()).caused_by(error)),
     }
 }
 

@@ -13,9 +13,12 @@
 #[allow(dead_code, reason = "the recipe of every component")]
 mod component;
 mod figures;
+#[path = "../support/paced.rs"]
+mod paced;
 mod server;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +29,7 @@ use provider_host::types::{ChatRequest, Event, Model, Settings};
 use provider_host::{Engine, EngineOptions, Error, Plugin, Provider, ProviderOptions};
 
 use figures::{Delays, resident_mib};
-use server::{Paced, now};
+use paced::now;
 
 const HEALTHY: usize = 100;
 const HOSTILE: usize = 1_000;
@@ -79,8 +82,8 @@ async fn measure(processors: usize) {
     let mut options = EngineOptions::default();
     options.max_chats = 2_000;
     let engine = Engine::new(options).expect("an engine");
-    let paced = Paced::start(RATE);
-    let healthy = healthy(&engine, &paced);
+    let paced = server::start(RATE);
+    let healthy = healthy(&engine, paced);
     let hostile = plugin(&engine, "hostile-provider");
 
     let delays = Arc::new(Delays::default());
@@ -102,7 +105,7 @@ async fn measure(processors: usize) {
     for number in 0..HOSTILE {
         let attack = attacks[number % attacks.len()];
         tokio::spawn(attack_on(
-            hostile_provider(&hostile, attack, &paced),
+            hostile_provider(&hostile, attack, paced),
             attack,
             attacking.clone(),
             ends.clone(),
@@ -195,8 +198,8 @@ fn limit_of(error: &Error) -> String {
     message[..end].to_owned()
 }
 
-fn healthy(engine: &Engine, paced: &Paced) -> Provider {
-    let base_url = format!("http://{}/v1", paced.address());
+fn healthy(engine: &Engine, paced: SocketAddr) -> Provider {
+    let base_url = format!("http://{paced}/v1");
     let settings = Settings::at(&base_url)
         .with_api_key("any")
         .with_discovery(false);
@@ -205,8 +208,7 @@ fn healthy(engine: &Engine, paced: &Paced) -> Provider {
     Provider::new(&plugin, ProviderOptions::new(settings, grant)).expect("a provider")
 }
 
-fn hostile_provider(plugin: &Plugin, attack: &str, paced: &Paced) -> Provider {
-    let granted = paced.address();
+fn hostile_provider(plugin: &Plugin, attack: &str, granted: SocketAddr) -> Provider {
     let settings = Settings::new(format!(
         r#"{{"attack":"{attack}","at":"next","granted":"{granted}","other":"127.0.0.1:1"}}"#
     ))

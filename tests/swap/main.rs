@@ -22,6 +22,8 @@ mod figures;
 mod flat;
 mod late;
 mod offers;
+#[path = "../support/paced.rs"]
+mod paced;
 mod server;
 #[path = "../support/variants.rs"]
 #[allow(dead_code, reason = "variants for other tests, too")]
@@ -34,14 +36,11 @@ use std::time::Duration;
 use provider_host::plugin::Compiler;
 use provider_host::policy::{Grant, Origin};
 use provider_host::registry::{Offered, Registry, Slot};
-use provider_host::types::{
-    ChatRequest, ContentPart, Cost, Event, Message, Modality, Model, ModelSource, Sampling,
-    Settings,
-};
+use provider_host::types::{ChatRequest, Event, Model, Settings};
 use provider_host::{Engine, EngineOptions, Plugin, ProviderOptions};
 
 use late::{Kind, Late};
-use server::now;
+use paced::now;
 
 /// Pieces a second of each chat.
 const RATE: u32 = 4;
@@ -271,57 +270,17 @@ async fn read(slot: &Slot, late: &Late, counts: &Counts) -> Result<(), String> {
 
 pub(crate) fn settings(address: std::net::SocketAddr, orders: &str) -> ProviderOptions {
     let base_url = format!("http://{address}/v1");
-    let settings = Settings {
-        config: Some(format!("{{{orders}\"baseUrl\":\"{base_url}\"}}")),
-        api_key: Some("any".into()),
-        discover: false,
-        models: Vec::new(),
-    };
+    let settings = Settings::new(format!("{{{orders}\"baseUrl\":\"{base_url}\"}}"))
+        .with_api_key("any")
+        .with_discovery(false);
     let grant = Grant::new(Origin::parse(&base_url).expect("an origin"));
     ProviderOptions::new(settings, grant)
 }
 
 pub(crate) fn model() -> Model {
-    Model {
-        id: "model".into(),
-        name: "model".into(),
-        reasoning: false,
-        input: vec![Modality::Text],
-        cost: Cost {
-            input: 0.0,
-            output: 0.0,
-            cache_read: 0.0,
-            cache_write: 0.0,
-        },
-        context_window: 40_960,
-        max_tokens: 8_192,
-        parent: None,
-        source: ModelSource::Declared,
-    }
+    Model::new("model", 40_960, 8_192)
 }
 
 pub(crate) fn request() -> ChatRequest {
-    ChatRequest {
-        messages: vec![Message::User(vec![ContentPart::Text("Count.".into())])],
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        max_tokens: None,
-        prompt_tokens: None,
-        sampling: Sampling {
-            temperature: None,
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            presence_penalty: None,
-            frequency_penalty: None,
-            repetition_penalty: None,
-            seed: None,
-        },
-        stop: Vec::new(),
-        response_format: None,
-        reasoning: None,
-        priority: None,
-        extra: None,
-    }
+    ChatRequest::user("Count.")
 }

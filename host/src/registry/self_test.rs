@@ -138,12 +138,9 @@ impl SelfTest {
         };
         let mut secrets = Secrets::new();
         let key = Secret::new("self-test").and_then(|key| secrets.mint(key));
-        let settings = types::Settings {
-            config: Some(exchange.config()),
-            api_key: Some(key.map_err(no_key)?.as_str().to_owned()),
-            discover: false,
-            models: Vec::new(),
-        };
+        let settings = types::Settings::new(exchange.config())
+            .with_api_key(key.map_err(no_key)?.as_str())
+            .with_discovery(false);
         let options = ProviderOptions::new(settings, self.grant(secrets)?).with_sandbox(limits);
         let canned = Arc::new(Canned::new(exchange));
         let provider = Provider::with_transport(plugin, options, canned.clone());

@@ -16,10 +16,10 @@ use super::event::{Cause, Herald, What};
 use super::generation::{Generation, Setup};
 use super::policy::SwapPolicy;
 use super::status::{Counting, SlotStatus};
-use crate::egress::{NetworkTransport, Transport};
+use crate::egress::Transport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::Plugin;
-use crate::provider::{Provider, ProviderOptions};
+use crate::provider::{Provider, ProviderOptions, network};
 
 /// How many digests of what was rolled back are kept.
 const REJECTED: usize = 64;
@@ -67,7 +67,7 @@ impl Slot {
             plugin: plugin.clone(),
             transport: match &transport {
                 Some(transport) => transport.clone(),
-                None => network(&options)?,
+                None => network(&options.grant)?,
             },
             options: Arc::new(options),
         };
@@ -236,13 +236,6 @@ impl Slot {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn network(options: &ProviderOptions) -> Result<Arc<dyn Transport>> {
-    let transport = NetworkTransport::new(&options.grant).map_err(|error| {
-        Error::new(ErrorKind::InvalidConfig, error.to_string()).caused_by(error)
-    })?;
-    Ok(Arc::new(transport))
 }
 
 impl std::fmt::Debug for Slot {

@@ -5,8 +5,8 @@ use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::*;
 use crate::bindings::types::{
-    AssistantMessage, ChatRequest, ContentPart, Cost, Event, Image, Manifest, Message, Modality,
-    Model, ModelSource, Sampling, ToolCall, ToolResult, TurnStatus,
+    AssistantMessage, ChatRequest, ContentPart, Event, Image, Manifest, Message, Model, ToolCall,
+    ToolResult, TurnStatus,
 };
 use crate::policy::{Grant, Origin};
 
@@ -27,48 +27,11 @@ fn observer(base_url: &str, telemetry: Telemetry) -> Arc<Observer> {
 }
 
 fn model() -> Model {
-    Model {
-        id: "tiny".into(),
-        name: "tiny".into(),
-        reasoning: false,
-        input: vec![Modality::Text],
-        cost: Cost {
-            input: 0.0,
-            output: 0.0,
-            cache_read: 0.0,
-            cache_write: 0.0,
-        },
-        context_window: 4096,
-        max_tokens: 1024,
-        parent: None,
-        source: ModelSource::Declared,
-    }
+    Model::new("tiny", 4096, 1024)
 }
 
 fn request() -> ChatRequest {
-    ChatRequest {
-        messages: vec![Message::System("Be brief.".into())],
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        max_tokens: None,
-        prompt_tokens: None,
-        sampling: Sampling {
-            temperature: None,
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            presence_penalty: None,
-            frequency_penalty: None,
-            repetition_penalty: None,
-            seed: None,
-        },
-        stop: Vec::new(),
-        response_format: None,
-        reasoning: None,
-        priority: None,
-        extra: None,
-    }
+    ChatRequest::new(vec![Message::system("Be brief.")])
 }
 
 #[test]

@@ -5,8 +5,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::BASE_URL;
 use crate::bindings::types::{
-    ChatRequest, ContentPart, Cost, Event, FinishReason, Message, Modality, Model, ModelSource,
-    Sampling, StreamStart, Usage, UsageSource,
+    ChatRequest, Event, FinishReason, Model, StreamStart, Usage, UsageSource,
 };
 
 /// The answer of vLLM 0.32 to "Say hello.", with usage, without its framing: `12-chat-stream-usage` of the recordings.
@@ -48,7 +47,7 @@ impl Exchange {
             name: name.into(),
             config: serde_json::json!({ "baseUrl": BASE_URL }).to_string(),
             model: model("model"),
-            request: say("Say hello."),
+            request: ChatRequest::user("Say hello."),
             status: StatusCode::OK,
             content_type: HeaderValue::from_static("text/event-stream; charset=utf-8"),
             body: body.into(),
@@ -101,7 +100,7 @@ impl Exchange {
             Event::Finish(FinishReason::Stop),
         ];
         let hello = Self::streamed("vllm", "vLLM says hello", HELLO, events);
-        vec![hello.with_request(model("tiny"), say("Say hello."))]
+        vec![hello.with_request(model("tiny"), ChatRequest::user("Say hello."))]
     }
 
     /// Its name.
@@ -148,48 +147,7 @@ impl Exchange {
 }
 
 fn model(id: &str) -> Model {
-    Model {
-        id: id.into(),
-        name: id.into(),
-        reasoning: false,
-        input: vec![Modality::Text],
-        cost: Cost {
-            input: 0.0,
-            output: 0.0,
-            cache_read: 0.0,
-            cache_write: 0.0,
-        },
-        context_window: 40_960,
-        max_tokens: 8_192,
-        parent: None,
-        source: ModelSource::Declared,
-    }
-}
-
-fn say(text: &str) -> ChatRequest {
-    ChatRequest {
-        messages: vec![Message::User(vec![ContentPart::Text(text.into())])],
-        tools: Vec::new(),
-        tool_choice: None,
-        parallel_tool_calls: None,
-        max_tokens: None,
-        prompt_tokens: None,
-        sampling: Sampling {
-            temperature: None,
-            top_p: None,
-            top_k: None,
-            min_p: None,
-            presence_penalty: None,
-            frequency_penalty: None,
-            repetition_penalty: None,
-            seed: None,
-        },
-        stop: Vec::new(),
-        response_format: None,
-        reasoning: None,
-        priority: None,
-        extra: None,
-    }
+    Model::new(id, 40_960, 8_192)
 }
 
 #[cfg(all(test, feature = "check"))]

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Slot, network};
+use super::Slot;
 use crate::bindings::types;
-use crate::provider::ProviderOptions;
+use crate::provider::{ProviderOptions, network};
 use crate::registry::event::{Cause, Subject, What};
 use crate::registry::generation::{Generation, Setup};
 use crate::registry::offer::{self, Candidate, Serving, Verdict};
@@ -252,7 +252,7 @@ impl Slot {
         let transport = match &self.inner.transport {
             Some(transport) => transport.clone(),
             None if same => present.setup.transport.clone(),
-            None => network(options).at(Stage::Settings)?,
+            None => network(&options.grant).at(Stage::Settings)?,
         };
         let setup = Setup {
             plugin: present.setup.plugin.clone(),
