@@ -24,12 +24,7 @@ use server::{Numbered, PIECES};
 fn options(base_url: &str, key: &str) -> ProviderOptions {
     let mut secrets = Secrets::new();
     let key = secrets.mint(Secret::new(key).expect("a key"));
-    let settings = Settings {
-        config: Some(serde_json::json!({ "baseUrl": base_url }).to_string()),
-        api_key: Some(key.expect("a placeholder").as_str().to_owned()),
-        discover: true,
-        models: Vec::new(),
-    };
+    let settings = Settings::at(base_url).with_api_key(key.expect("a placeholder").as_str());
     let limits = short_limits()
         .with_idle_timeout(BOUND)
         .with_first_byte_timeout(BOUND);

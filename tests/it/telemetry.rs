@@ -31,12 +31,7 @@ fn provider(base_url: &str, telemetry: Telemetry) -> (Provider, String) {
     let key = Secret::new(KEY).expect("a key");
     let key = secrets.mint(key).expect("a placeholder");
     let key = key.as_str().to_owned();
-    let settings = Settings {
-        config: Some(json!({ "baseUrl": base_url }).to_string()),
-        api_key: Some(key.clone()),
-        discover: true,
-        models: Vec::new(),
-    };
+    let settings = Settings::at(base_url).with_api_key(key.clone());
     let grant = Grant::new(Origin::parse(base_url).expect("an origin"))
         .with_secrets(secrets)
         .with_limits(short_limits());

@@ -58,12 +58,9 @@ fn slot(policy: SwapPolicy) -> Slot {
     });
     let engine = engine.expect("an engine");
     let plugin = Plugin::embedded(&engine).expect("the plugin");
-    let settings = Settings {
-        config: Some(format!(r#"{{"baseUrl":"{BASE_URL}"}}"#)),
-        api_key: Some("any".into()),
-        discover: false,
-        models: Vec::new(),
-    };
+    let settings = Settings::at(BASE_URL)
+        .with_api_key("any")
+        .with_discovery(false);
     let grant = Grant::new(Origin::parse(BASE_URL).expect("an origin"));
     Registry::with_policy(policy)
         .serve_over(

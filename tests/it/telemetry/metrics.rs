@@ -4,7 +4,6 @@ use provider_host::mock::FaultKind;
 use provider_host::policy::{Grant, Origin, SandboxLimits, Secret, Secrets};
 use provider_host::types::{ContentPart, Image, Message, Modality, Settings};
 use provider_host::{Provider, ProviderOptions, Telemetry};
-use serde_json::json;
 
 use super::meter::Measured;
 use super::{CASE, KEY, PROMPT, mock_with, port, provider, replayed, request};
@@ -122,12 +121,7 @@ async fn a_fault_of_a_plugin_is_counted() {
     let key = secrets
         .mint(Secret::new(KEY).expect("a key"))
         .expect("a placeholder");
-    let settings = Settings {
-        config: Some(json!({ "baseUrl": mock.base_url() }).to_string()),
-        api_key: Some(key.as_str().to_owned()),
-        discover: true,
-        models: Vec::new(),
-    };
+    let settings = Settings::at(&mock.base_url()).with_api_key(key.as_str());
     let grant = Grant::new(Origin::parse(&mock.base_url()).expect("an origin"));
     let options = ProviderOptions::new(settings, grant.with_secrets(secrets))
         .with_sandbox(SandboxLimits::new().with_event_bytes(1))
