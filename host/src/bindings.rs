@@ -75,4 +75,5 @@ pub use optional::health::exports::llm::provider::health::ServerHealth;
 /// WIT.
 pub use generated::llm::provider::types;
 
-pub(crate) use generated::{Provider as World, ProviderIndices as WorldIndices};
+pub(crate) use generated::ProviderIndices as WorldIndices;
+pub(crate) use generated::exports::llm::provider::{catalog, chat, info};

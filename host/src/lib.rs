@@ -88,6 +88,7 @@
 //! - Versions of wasmtime, hyper and tokio are no part of the interface, except
 //!   where their types stand in it: [`egress::Transport`], [`egress::Hooks`].
 
+mod alarm;
 mod answer;
 mod bindings;
 mod builder;

@@ -47,7 +47,7 @@ pub struct Plugin {
 
 struct Inner {
     engine: Engine,
-    linked: Linked,
+    linked: Arc<Linked>,
     manifest: types::Manifest,
     digest: String,
     from_cache: bool,
@@ -154,7 +154,7 @@ impl Plugin {
         Ok(Self {
             inner: Arc::new(Inner {
                 engine: engine.clone(),
-                linked,
+                linked: Arc::new(linked),
                 manifest,
                 digest,
                 from_cache,
@@ -199,7 +199,7 @@ impl Plugin {
         Arc::downgrade(&shared)
     }
 
-    pub(crate) fn linked(&self) -> &Linked {
+    pub(crate) fn linked(&self) -> &Arc<Linked> {
         &self.inner.linked
     }
 }

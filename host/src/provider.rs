@@ -182,9 +182,7 @@ impl Provider {
         let answer = async {
             self.ready(model)?;
             let mut sandbox = self.sandbox().await?;
-            sandbox
-                .count_tokens(inner.plugin.linked(), &inner.settings, model, request)
-                .await
+            sandbox.count_tokens(&inner.settings, model, request).await
         };
         let watched = self.observer();
         watched
@@ -205,9 +203,7 @@ impl Provider {
         }
         let answer = async {
             let mut sandbox = self.sandbox().await?;
-            sandbox
-                .check_health(inner.plugin.linked(), &inner.settings)
-                .await
+            sandbox.check_health(&inner.settings).await
         };
         self.observer()
             .operation("check_health", None, answer)

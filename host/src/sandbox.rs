@@ -15,15 +15,16 @@ mod account;
 mod clock;
 mod memory;
 mod meter;
+mod pace;
 mod processor;
 mod purse;
 #[cfg(feature = "check")]
 mod trial;
 mod turns;
 
-use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use wasmtime::component::{
     Component, Instance, InstancePre, Linker, ResourceAny, ResourceTable, ResourceTableError,
@@ -34,19 +35,20 @@ use wasmtime_wasi_http::{FieldMapError, WasiHttp, WasiHttpCtx, WasiHttpCtxView, 
 
 use crate::bindings::{
     CountsTokens, CountsTokensIndices, ServerHealth, TellsHealth, TellsHealthIndices, TokenCount,
-    World, WorldIndices, types,
+    WorldIndices, catalog, chat, info, types,
 };
 use crate::egress::{Egress, Hooks, TransportError, link_http_error_code};
-use crate::engine::{Clock, Engine};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::grammar::Violation;
 use crate::policy::SandboxLimits;
 
-use account::{Account, on_account};
+use account::Account;
 use clock::{Coarse, CoarseClock};
 use memory::Held;
 pub(crate) use memory::SharedMemory;
 use meter::{Meter, Stopped};
+use pace::{Overdue, Pace};
 pub(crate) use purse::Purse;
 pub(crate) use turns::Turns;
 
@@ -99,9 +101,16 @@ impl wasmtime_wasi_io::IoView for State {
 
 /// A plugin, linked: what it offers is found, and an instance of it can be
 /// started any number of times.
+///
+/// That its functions have the contract's types is looked at with the first
+/// instance, for all of them; any other looks at what it uses.
 pub(crate) struct Linked {
     pre: InstancePre<State>,
     world: WorldIndices,
+    fits: AtomicBool,
+    info: info::GuestIndices,
+    catalog: catalog::GuestIndices,
+    chat: chat::GuestIndices,
     token_counter: Option<CountsTokensIndices>,
     health: Option<TellsHealthIndices>,
     purse: Arc<Purse>,
@@ -150,6 +159,10 @@ pub(crate) fn link(
     };
     Ok(Linked {
         world: WorldIndices::new(&pre)?,
+        fits: AtomicBool::new(false),
+        info: info::GuestIndices::new(&pre)?,
+        catalog: catalog::GuestIndices::new(&pre)?,
+        chat: chat::GuestIndices::new(&pre)?,
         token_counter: offers("llm:provider/token-counter")
             .then(|| CountsTokensIndices::new(&pre))
             .transpose()?,
@@ -163,6 +176,7 @@ pub(crate) fn link(
 
 /// An answer that a guest is giving.
 pub(crate) struct Running {
+    guest: chat::Guest,
     stream: ResourceAny,
     /// What is left of the time that the calls for it may take together.
     time_left: Duration,
@@ -172,61 +186,22 @@ pub(crate) struct Running {
 pub(crate) struct Sandbox {
     store: Store<State>,
     instance: Instance,
-    world: World,
+    linked: Arc<Linked>,
     pace: Pace,
     /// The plugin's errors and notes are given out word for word: somebody is there to judge them.
     verbatim: bool,
 }
-
-/// What a call may take beyond the longest exchange, for the guest to say how that ended.
-const GRACE: Duration = Duration::from_secs(2);
-
-/// A call that is given up: its guest waits for something that will not come.
-#[derive(Debug, thiserror::Error)]
-#[error("it waited for longer than {} s", .0.as_secs_f32())]
-struct Overdue(Duration);
 
 /// An answer that goes on and on.
 #[derive(Debug, thiserror::Error)]
 #[error("its events have more than {0} bytes")]
 struct TooManyEvents(u64);
 
-/// How the calls of one store go on: counted, in turn, and not for ever.
-struct Pace {
-    /// How long one call may take, waiting included.
-    patience: Duration,
-    account: Arc<Account>,
-    turns: Arc<Turns>,
-    clock: Arc<Clock>,
-}
-
-impl Pace {
-    /// A call, or what became of it in the time that there is. The network's own limits end each wait of an honest guest
-    /// before this does; a guest may also wait for a clock, or for a body that nobody reads.
-    async fn of<T>(&self, call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
-        self.of_at_most(self.patience, call).await
-    }
-
-    /// The same where some of the time is gone already.
-    async fn of_at_most<T>(
-        &self,
-        left: Duration,
-        call: impl Future<Output = wasmtime::Result<T>>,
-    ) -> wasmtime::Result<T> {
-        let call = on_account(&self.account, &self.turns, &self.clock, call);
-        match tokio::time::timeout(left, call).await {
-            // A call that is ready at once never looks at the time.
-            Ok(result) if !left.is_zero() => result,
-            _ => Err(Overdue(self.patience).into()),
-        }
-    }
-}
-
 impl Sandbox {
     /// Starts an instance from the pool.
     pub(crate) async fn start(
         engine: &Engine,
-        linked: &Linked,
+        linked: &Arc<Linked>,
         egress: &Egress,
         limits: SandboxLimits,
     ) -> Result<Self> {
@@ -237,12 +212,12 @@ impl Sandbox {
         let host_call_fuel = limits.host_call_fuel;
         let hooks = egress.hooks();
         let account = Arc::new(Account::new(hooks.traffic(), linked.purse.clone()));
-        let pace = Pace {
-            patience: egress.grant().limits.total_timeout.saturating_add(GRACE),
-            account: account.clone(),
-            turns: engine.turns().clone(),
-            clock: engine.clock().clone(),
-        };
+        let mut pace = Pace::new(
+            egress.grant().limits.total_timeout,
+            account.clone(),
+            engine.turns().clone(),
+            engine.clock().clone(),
+        );
         let mut store = Store::new(
             linked.pre.engine(),
             State {
@@ -276,22 +251,26 @@ impl Sandbox {
             }
             Err(error) => return Err(failure(&mut store, error, "start")),
         };
-        match linked.world.load(&mut store, &instance) {
-            Ok(world) => Ok(Self {
-                store,
-                instance,
-                world,
-                pace,
-                verbatim: false,
-            }),
-            Err(error) => Err(failure(&mut store, error, "start")),
+        if !linked.fits.load(Ordering::Relaxed) {
+            match linked.world.load(&mut store, &instance) {
+                Ok(_) => linked.fits.store(true, Ordering::Relaxed),
+                Err(error) => return Err(failure(&mut store, error, "start")),
+            }
         }
+        Ok(Self {
+            store,
+            instance,
+            linked: linked.clone(),
+            pace,
+            verbatim: false,
+        })
     }
 
     /// `info.get-manifest`.
     pub(crate) async fn manifest(&mut self) -> Result<types::Manifest> {
         self.begin_call();
-        let info = self.world.llm_provider_info();
+        let info = self.linked.info.load(&mut self.store, &self.instance);
+        let info = self.outcome(info.map(Ok), "get-manifest")?;
         let call = info.call_get_manifest(&mut self.store);
         let result = self.pace.of(call).await;
         self.outcome(result.map(Ok), "get-manifest")
@@ -303,7 +282,8 @@ impl Sandbox {
         settings: &types::Settings,
     ) -> Result<Vec<types::Note>> {
         self.begin_call();
-        let info = self.world.llm_provider_info();
+        let info = self.linked.info.load(&mut self.store, &self.instance);
+        let info = self.outcome(info.map(Ok), "check-settings")?;
         let call = info.call_check_settings(&mut self.store, settings);
         let result = self.pace.of(call).await;
         let notes = self.outcome(result, "check-settings")?;
@@ -316,7 +296,8 @@ impl Sandbox {
         settings: &types::Settings,
     ) -> Result<types::Catalog> {
         self.begin_call();
-        let catalog = self.world.llm_provider_catalog();
+        let catalog = self.linked.catalog.load(&mut self.store, &self.instance);
+        let catalog = self.outcome(catalog.map(Ok), "list-models")?;
         let call = catalog.call_list_models(&mut self.store, settings);
         let result = self.pace.of(call).await;
         let mut catalog = self.outcome(result, "list-models")?;
@@ -331,7 +312,8 @@ impl Sandbox {
         id: &str,
     ) -> Result<types::Model> {
         self.begin_call();
-        let catalog = self.world.llm_provider_catalog();
+        let catalog = self.linked.catalog.load(&mut self.store, &self.instance);
+        let catalog = self.outcome(catalog.map(Ok), "resolve-model")?;
         let call = catalog.call_resolve_model(&mut self.store, settings, id);
         let result = self.pace.of(call).await;
         self.outcome(result, "resolve-model")
@@ -340,44 +322,38 @@ impl Sandbox {
     /// `token-counter.count-tokens`; none if the plugin leaves it out.
     pub(crate) async fn count_tokens(
         &mut self,
-        linked: &Linked,
         settings: &types::Settings,
         model: &types::Model,
         request: &types::ChatRequest,
     ) -> Result<Option<TokenCount>> {
+        let linked = self.linked.clone();
         let Some(indices) = &linked.token_counter else {
             return Ok(None);
         };
         self.begin_call();
-        let result = match indices.load(&mut self.store, &self.instance) {
-            Ok(world) => {
-                let counter = CountsTokens::llm_provider_token_counter(&world);
-                let call = counter.call_count_tokens(&mut self.store, settings, model, request);
-                self.pace.of(call).await
-            }
-            Err(error) => Err(error),
-        };
+        let world = indices.load(&mut self.store, &self.instance);
+        let world = self.outcome(world.map(Ok), "count-tokens")?;
+        let counter = CountsTokens::llm_provider_token_counter(&world);
+        let call = counter.call_count_tokens(&mut self.store, settings, model, request);
+        let result = self.pace.of(call).await;
         self.outcome(result, "count-tokens").map(Some)
     }
 
     /// `health.check-health`; none if the plugin leaves it out.
     pub(crate) async fn check_health(
         &mut self,
-        linked: &Linked,
         settings: &types::Settings,
     ) -> Result<Option<ServerHealth>> {
+        let linked = self.linked.clone();
         let Some(indices) = &linked.health else {
             return Ok(None);
         };
         self.begin_call();
-        let result = match indices.load(&mut self.store, &self.instance) {
-            Ok(world) => {
-                let health = TellsHealth::llm_provider_health(&world);
-                let call = health.call_check_health(&mut self.store, settings);
-                self.pace.of(call).await
-            }
-            Err(error) => Err(error),
-        };
+        let world = indices.load(&mut self.store, &self.instance);
+        let world = self.outcome(world.map(Ok), "check-health")?;
+        let health = TellsHealth::llm_provider_health(&world);
+        let call = health.call_check_health(&mut self.store, settings);
+        let result = self.pace.of(call).await;
         let mut health = self.outcome(result, "check-health")?;
         health.notes = self.shown(health.notes);
         Ok(Some(health))
@@ -391,13 +367,15 @@ impl Sandbox {
         request: &types::ChatRequest,
     ) -> Result<Running> {
         self.begin_call();
-        let chat = self.world.llm_provider_chat();
-        let call = chat.call_start(&mut self.store, settings, model, request);
+        let guest = self.linked.chat.load(&mut self.store, &self.instance);
+        let guest = self.outcome(guest.map(Ok), "start")?;
+        let call = guest.call_start(&mut self.store, settings, model, request);
         let result = self.pace.of(call).await;
         let stream = self.outcome(result, "start")?;
         Ok(Running {
+            guest,
             stream,
-            time_left: self.pace.patience,
+            time_left: self.pace.patience(),
         })
     }
 
@@ -408,11 +386,9 @@ impl Sandbox {
         max: u32,
     ) -> Result<Vec<types::Event>> {
         self.begin_call();
-        let began = Instant::now();
-        let stream = self.world.llm_provider_chat().chat_stream();
+        let stream = running.guest.chat_stream();
         let call = stream.call_next(&mut self.store, running.stream, max);
-        let result = self.pace.of_at_most(running.time_left, call).await;
-        running.time_left = running.time_left.saturating_sub(began.elapsed());
+        let result = self.pace.within(&mut running.time_left, call).await;
         let mut events = self.outcome(result, "next")?;
         for event in &mut events {
             if let types::Event::Note(note) = event {
@@ -449,7 +425,7 @@ impl Sandbox {
     }
 
     fn begin_call(&mut self) {
-        self.pace.account.begin_call();
+        self.pace.begin_call();
         // Two ticks: the one that is under way is not the call's own.
         self.store.set_epoch_deadline(2);
     }

@@ -10,7 +10,7 @@ use provider_bench::sandbox::{self, Memory};
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [reader, kind, per_frame, events, times] = &arguments[..] else {
-        eprintln!("usage: one sandbox|suspended|core|prepare KIND PER_FRAME EVENTS TIMES");
+        eprintln!("usage: one sandbox|suspended|instance|core|prepare KIND PER_FRAME EVENTS TIMES");
         std::process::exit(2);
     };
     let kind = Kind::ALL.into_iter().find(|one| one.name() == kind);
@@ -42,6 +42,13 @@ fn main() {
         let provider = sandbox::provider(&plugin, Memory::new(frames, reader == "suspended"));
         let (model, request) = (sandbox::model(), sandbox::request());
         black_box(sandbox::chat(&provider, &model, &request).await);
+        if reader == "instance" {
+            let began = thread_time();
+            for _ in 0..times {
+                provider.instantiate().await.expect("an instance");
+            }
+            return thread_time() - began;
+        }
         let began = thread_time();
         for _ in 0..times {
             black_box(sandbox::chat(&provider, &model, &request).await);

@@ -12,13 +12,14 @@
 use super::hooks::{Failures, Slot};
 use super::transport::ResponseBody;
 use super::{Traffic, TransportError};
+use crate::alarm::Alarm;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use wasmtime_wasi_http::Error as WasiError;
 
 /// From so many bytes on nothing more is put together: a guest reads no more than that at once.
@@ -54,7 +55,7 @@ pub(super) struct BoundedBody {
     next: Option<Option<Result<Frame<Bytes>, TransportError>>>,
     /// Since when the guest has been waiting for the next frame.
     waiting: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
     failures: Arc<Failures>,
     traffic: Arc<Traffic>,
 }
@@ -80,7 +81,7 @@ impl BoundedBody {
             received: false,
             next: None,
             waiting: None,
-            timer: None,
+            alarm: Alarm::default(),
             failures,
             traffic,
         }
@@ -97,7 +98,7 @@ impl BoundedBody {
     fn end(&mut self) {
         self.live = None;
         self.next = None;
-        self.timer = None;
+        self.alarm = Alarm::default();
     }
 
     /// Counts a piece that came.
@@ -210,21 +211,7 @@ impl BoundedBody {
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<TransportError> {
         let since = *self.waiting.get_or_insert_with(Instant::now);
         let (due, error) = self.due(since);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        // It may be armed for later than this only when the first byte's time gives way to a shorter idle time.
-        if timer.deadline() > due {
-            timer.as_mut().reset(due);
-        }
-        loop {
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if Instant::now() >= due {
-                return Poll::Ready(error);
-            }
-            // It was armed for an earlier waiting, which ended.
-            timer.as_mut().reset(due);
-        }
+        self.alarm.poll(due, cx).map(|()| error)
     }
 }
 

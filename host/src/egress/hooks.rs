@@ -7,6 +7,7 @@
 use super::body::{BoundedBody, Bounds};
 use super::transport::{ResponseBody, SentAt, Timing};
 use super::{Shared, Traffic, TransportError};
+use crate::policy::limits::FOREVER;
 use crate::policy::{Denial, NetworkLimits};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -32,9 +33,6 @@ const STRIPPED: [HeaderName; 5] = [
     header::TE,
     header::TRAILER,
 ];
-
-/// A time that nobody waits for. A configured one beyond it could not be added to a clock.
-const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// What is taken of a request's body in one piece. A guest may hold dozens of bodies that are never sent, and each keeps a
 /// piece or two in the host.

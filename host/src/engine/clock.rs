@@ -71,6 +71,11 @@ impl Clock {
         }
     }
 
+    /// Whether a guest computed lately, or waits for its turn to.
+    pub(crate) fn is_alert(&self) -> bool {
+        self.alert.load(Ordering::Relaxed) > 0
+    }
+
     /// A guest is about to run.
     pub(crate) fn used(&self) {
         // Most polls find it said already, and write nothing that other processors would have to hear of.
@@ -139,9 +144,11 @@ mod tests {
         ];
         for begin in begin {
             assert_eq!(begin(), EPOCH_TICK);
+            assert!(clock.is_alert());
             for _ in 0..ALERT_TICKS {
                 assert_eq!(clock.pace(false), EPOCH_TICK);
             }
+            assert!(!clock.is_alert());
             assert_eq!(clock.pace(false), CALM_TICK);
         }
     }

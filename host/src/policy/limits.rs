@@ -52,6 +52,9 @@ macro_rules! limits {
     };
 }
 
+/// A time that nobody waits for. A configured one beyond it could not be added to a clock.
+pub(crate) const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 /// A server that has not accepted a connection in ten seconds is down or behind a firewall that drops silently.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -6,20 +6,15 @@
 //! An honest provider computes because bytes come: so much for a piece of an answer, so much for each byte. Those pay. A
 //! guest that computes beyond its traffic and a [`CREDIT`] (which it gets while its plugin's other chats have not used up
 //! theirs together, see [`Purse`]) is in debt, and waits its turn
-//! ([`Turns`]) instead of running at once.
+//! ([`Turns`](super::turns::Turns)) instead of running at once.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::ready;
 use std::time::{Duration, Instant};
 
 use super::processor;
 use super::purse::Purse;
-use super::turns::Turns;
 use crate::egress::Traffic;
-use crate::engine::Clock;
 use crate::policy::limits::{CREDIT, PAID_PER_BYTE, PAID_PER_FRAME};
 
 /// The processor time of one store.
@@ -67,7 +62,7 @@ impl Account {
     }
 
     /// Nanoseconds computed beyond what is paid for or lent; none: it may run at once.
-    fn debt(&self) -> Option<u64> {
+    pub(super) fn debt(&self) -> Option<u64> {
         match self.unpaid.load(Ordering::Relaxed) {
             0 => None,
             unpaid if unpaid <= nanos(CREDIT) && self.purse.lends() => None,
@@ -79,15 +74,19 @@ impl Account {
         nanos(self.began.elapsed())
     }
 
-    fn enter(&self) -> Instant {
-        let now = processor::begin();
+    /// A poll begins. `precise`: what the operating system does meanwhile is not to be counted.
+    pub(super) fn enter(&self, precise: bool) -> Instant {
+        let now = processor::begin(precise);
         let since = nanos(now.saturating_duration_since(self.began));
         self.entered.store(since, Ordering::Relaxed);
         now
     }
 
-    fn leave(&self, entered: Instant) {
-        self.spend(nanos(processor::since(entered)));
+    /// A poll is over; it is so late now.
+    pub(super) fn leave(&self, entered: Instant) -> Instant {
+        let (now, used) = processor::since(entered);
+        self.spend(nanos(used));
+        now
     }
 
     /// Adds to what was spent, and settles with the purse.
@@ -108,33 +107,6 @@ impl Account {
 /// Five centuries fit.
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// A call on its account: each poll is counted, and waits its turn while the store is in debt.
-pub(super) async fn on_account<T>(
-    account: &Account,
-    turns: &Turns,
-    clock: &Clock,
-    call: impl Future<Output = T>,
-) -> T {
-    let mut call = pin!(call);
-    let mut place = turns.place();
-    poll_fn(|cx| {
-        clock.used();
-        let turn = match account.debt() {
-            None => {
-                place.leave();
-                None
-            }
-            Some(debt) => Some(ready!(place.poll_turn(debt, cx))),
-        };
-        let entered = account.enter();
-        let polled = call.as_mut().poll(cx);
-        account.leave(entered);
-        drop(turn);
-        polled
-    })
-    .await
 }
 
 #[cfg(test)]
@@ -178,7 +150,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let (account, _) = account(&Arc::new(Purse::new()));
         account.spent.store(nanos(hour), Ordering::Relaxed);
-        account.enter();
+        account.enter(false);
         assert!(account.in_this_call() >= hour);
         account.begin_call();
         assert!(account.in_this_call() < hour);

@@ -2,9 +2,10 @@
 //!
 //! The wall clock costs some ten nanoseconds to read, and is the truth for a piece of work that is short. For a long one it
 //! counts what the operating system did with the processor meanwhile, too, and a guest must not pay for that: on a busy
-//! machine it would look like one that computes. The thread's own clock tells, but is a system call. So it is read ten
-//! times a millisecond at most, and only a long piece is measured by it, from its last reading before the piece. What
-//! the thread may have done between the two is left out: too short by a tenth of a millisecond at most.
+//! machine it would look like one that computes. The thread's own clock tells, but is a system call. So it is read where
+//! it matters, while guests compute and wait for each other, and ten times a millisecond at most. Only a long piece is measured by it, from
+//! its last reading before the piece. What the thread may have done between the two is left out: too short by a tenth of a
+//! millisecond at most.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -20,31 +21,42 @@ thread_local! {
     static READ: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
 }
 
-/// The beginning of a piece of work of this thread.
-pub(super) fn begin() -> Instant {
+/// The beginning of a piece of work of this thread. Only if it is to be `precise`, the thread's own clock is read.
+pub(super) fn begin(precise: bool) -> Instant {
     let now = Instant::now();
-    let old = READ
-        .get()
-        .is_none_or(|(at, _)| now.duration_since(at) > FRESH);
-    if old && let Some(time) = of_this_thread() {
+    let old = || {
+        READ.get()
+            .is_none_or(|(at, _)| now.duration_since(at) > FRESH)
+    };
+    if precise
+        && old()
+        && let Some(time) = of_this_thread()
+    {
         READ.set(Some((now, time)));
     }
     now
 }
 
-/// Processor time since `begin` on this thread.
-pub(super) fn since(begin: Instant) -> Duration {
+/// What time it is, and the processor time since `begin` on this thread.
+pub(super) fn since(begin: Instant) -> (Instant, Duration) {
     let now = Instant::now();
     let wall = now.duration_since(begin);
     if wall <= SHORT {
-        return wall;
+        return (now, wall);
     }
-    let (Some((at, before)), Some(time)) = (READ.get(), of_this_thread()) else {
-        return wall;
+    let before = READ.get();
+    let Some(time) = of_this_thread() else {
+        return (now, wall);
     };
     READ.set(Some((now, time)));
-    let other = begin.saturating_duration_since(at);
-    wall.min(time.saturating_sub(before).saturating_sub(other))
+    let used = match before {
+        Some((at, before)) if begin.saturating_duration_since(at) <= FRESH => {
+            let other = begin.saturating_duration_since(at);
+            wall.min(time.saturating_sub(before).saturating_sub(other))
+        }
+        _ => wall,
+    };
+    (now, used)
 }
 
 /// Processor time of this thread since it began; none where the system does not tell.
@@ -70,20 +82,20 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn a_thread_that_waits_uses_no_processor() {
-        let start = begin();
+        let start = begin(true);
         std::thread::sleep(Duration::from_millis(200));
-        let used = since(start);
+        let (_, used) = since(start);
         assert!(used < Duration::from_millis(150), "{used:?}");
     }
 
     #[test]
     fn a_thread_that_computes_uses_what_it_computes() {
-        let start = begin();
+        let start = begin(true);
         let computing = of_this_thread();
         while start.elapsed() < Duration::from_millis(20) {
             std::hint::black_box(0);
         }
-        let used = since(start);
+        let (_, used) = since(start);
         let computed = computing.and_then(|before| Some(of_this_thread()?.saturating_sub(before)));
         assert!(used > Duration::ZERO);
         if let Some(computed) = computed {

@@ -19,7 +19,7 @@ impl Sandbox {
     /// `chat-stream.subscribe`; the pollable is waited for if asked, and dropped.
     pub(crate) async fn subscribe(&mut self, running: &Running, wait: bool) -> Result<()> {
         self.begin_call();
-        let stream = self.world.llm_provider_chat().chat_stream();
+        let stream = running.guest.chat_stream();
         let call = stream.call_subscribe(&mut self.store, running.stream);
         let result = self.pace.of(call).await;
         let pollable = self.outcome(result.map(Ok), "subscribe")?;
