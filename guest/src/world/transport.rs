@@ -77,14 +77,15 @@ impl Exchange {
             .then(|| outgoing.body())
             .transpose()
             .map_err(|()| refused("the host gives no request body"))?;
-        let options = RequestOptions::new();
-        if let Some(ms) = timeouts.silence_ms {
+        let options = timeouts.silence_ms.map(|ms| {
+            let options = RequestOptions::new();
             // A host that supports no time limits says so; its own then hold.
             let ns = Some(ms.saturating_mul(1_000_000));
             let _ = options.set_connect_timeout(ns);
             let _ = options.set_first_byte_timeout(ns);
             let _ = options.set_between_bytes_timeout(ns);
-        }
+            options
+        });
         let deadline = timeouts
             .total_ms
             .map(|ms| monotonic_clock::subscribe_duration(ms.saturating_mul(1_000_000)));
@@ -181,11 +182,10 @@ impl Exchange {
 
     /// Waits for a pollable, or for the deadline, which is a failure.
     fn wait_until(&self, ready: &Pollable) -> Result<(), TransportFailure> {
-        let Some(deadline) = &self.deadline else {
-            ready.block();
-            return Ok(());
+        let first = match &self.deadline {
+            Some(deadline) => poll::poll(&[ready, deadline]),
+            None => poll::poll(&[ready]),
         };
-        let first = poll::poll(&[ready, deadline]);
         if first.contains(&0) {
             return Ok(());
         }
@@ -210,29 +210,16 @@ fn chunk(result: Result<Vec<u8>, StreamError>) -> Result<Step, TransportFailure>
 
 /// The request, as far as it goes without its body.
 fn outgoing(request: &HttpRequest) -> Result<OutgoingRequest, TransportFailure> {
-    let fields = Fields::new();
-    let set = |name: &str, value: &[u8]| {
-        fields.append(name, value).map_err(|error| {
-            let why = match error {
-                HeaderError::InvalidSyntax => "`: it is no header",
-                HeaderError::Forbidden => "`: it is not for plugins to set",
-                HeaderError::Immutable => "`: there is no more setting",
-            };
-            refused(&text::concat(&[
-                "the host does not take the header `",
-                name,
-                why,
-            ]))
-        })
-    };
+    let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(request.headers.len() + 1);
     for (name, value) in &request.headers {
-        set(name, value.as_bytes())?;
+        headers.push((name.clone(), value.as_bytes().to_vec()));
     }
     if !request.body.is_empty() {
         let mut length = String::new();
         push_integer(&mut length, request.body.len() as u64);
-        set("content-length", length.as_bytes())?;
+        headers.push(("content-length".into(), length.into_bytes()));
     }
+    let fields = Fields::from_list(&headers).map_err(|_| refused_header(&headers))?;
     let outgoing = OutgoingRequest::new(fields);
     let (scheme, rest) = match text::split(&request.url, "://") {
         Some(("https", rest)) => (Scheme::Https, rest),
@@ -260,6 +247,23 @@ fn outgoing(request: &HttpRequest) -> Result<OutgoingRequest, TransportFailure> 
     Ok(outgoing)
 }
 
+/// Which header the host does not take.
+fn refused_header(headers: &[(String, Vec<u8>)]) -> TransportFailure {
+    let refusal = headers.iter().find_map(|header| {
+        let error = Fields::from_list(core::slice::from_ref(header)).err()?;
+        let why = match error {
+            HeaderError::InvalidSyntax => "`: it is no header",
+            HeaderError::Forbidden => "`: it is not for plugins to set",
+            HeaderError::Immutable => "`: there is no more setting",
+        };
+        Some(["the host does not take the header `", &header.0, why])
+    });
+    match refusal {
+        Some(why) => refused(&text::concat(&why)),
+        None => refused("the host does not take the headers of the request"),
+    }
+}
+
 /// Writes the whole body as the host takes it. A host that stops taking it has
 /// an answer to give: that tells why.
 fn write_body(body: OutgoingBody, bytes: &[u8]) {
@@ -273,7 +277,7 @@ fn write_all(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), StreamError>
     while !bytes.is_empty() {
         let room = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
         if room == 0 {
-            stream.subscribe().block();
+            poll::poll(&[&stream.subscribe()]);
             continue;
         }
         let (now, later) = bytes.split_at(room.min(bytes.len()));

@@ -45,15 +45,15 @@ fn case(area: &Area, word: usize) -> u8 {
 /// Sends a request, up to its body.
 pub(super) fn send(
     request: OutgoingRequest,
-    options: RequestOptions,
+    options: Option<RequestOptions>,
 ) -> Result<FutureIncomingResponse, TransportFailure> {
     let mut area = Area::default();
     // SAFETY: both are given away; the area is as large as the result.
     unsafe {
         handle(
             request.take_handle(),
-            1,
-            options.take_handle(),
+            u32::from(options.is_some()),
+            options.map_or(0, |options| options.take_handle()),
             &raw mut area,
         );
         match case(&area, 0) {
