@@ -137,6 +137,7 @@ impl Decoder {
             outcome = outcome.and(Err(protocol(&self.context, self.status, what)));
         }
         if outcome.is_err() {
+            self.settle();
             self.answer.break_off(out);
             self.body = Body::Over;
         }
@@ -151,6 +152,7 @@ impl Decoder {
     pub fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), Error> {
         let outcome = self.close(out);
         if outcome.is_err() {
+            self.settle();
             self.answer.break_off(out);
         }
         self.body = Body::Over;
@@ -159,6 +161,7 @@ impl Decoder {
 
     /// The exchange ended early. Gives what was held back, and the error.
     pub fn fail(&mut self, failure: &TransportFailure, out: &mut Vec<Event>) -> Error {
+        self.settle();
         let given = self.answer.started;
         let error = match core::mem::replace(&mut self.body, Body::Over) {
             _ if self.status == 0 => error::from_transport(&self.context, failure),
@@ -182,6 +185,11 @@ impl Decoder {
     /// is no need to read on either, and [`Decoder::finish`] tells it.
     pub fn has_enough(&self) -> bool {
         matches!(&self.body, Body::Foreign(body) | Body::Refusal(body) if body.len() >= MAX_ERROR_BYTES)
+    }
+
+    /// Counts what the chunks counted that were only recognized.
+    fn settle(&mut self) {
+        self.answer.count(self.template.recount());
     }
 
     fn take(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Error> {
@@ -298,6 +306,7 @@ impl Decoder {
         if self.answer.reason.is_none() {
             return Err(self.interrupted(None, self.answer.started));
         }
+        self.settle();
         self.answer.end(end, out);
         Ok(())
     }
@@ -400,6 +409,7 @@ impl Data<'_> {
         out: &mut Vec<Event>,
     ) -> Result<bool, Error> {
         let (context, status) = (self.context, self.status);
+        self.answer.count(self.template.recount());
         let data = data.trim_ascii();
         if data.is_empty() {
             // Some servers keep the connection alive with empty events.

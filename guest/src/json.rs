@@ -156,10 +156,20 @@ impl<'a> Reader<'a> {
 
     /// Passes over the value that comes next, and gives its own text.
     pub(crate) fn value(&mut self) -> Result<&'a str, Malformed> {
-        self.peek();
-        let start = self.at;
+        let start = self.place();
         self.skip()?;
-        Ok(text::between(self.text, start, self.at))
+        Ok(self.since(start))
+    }
+
+    /// Where the value that comes next begins.
+    pub(crate) fn place(&mut self) -> usize {
+        self.peek();
+        self.at
+    }
+
+    /// The text from a place to this one.
+    pub(crate) fn since(&self, place: usize) -> &'a str {
+        text::between(self.text, place, self.at)
     }
 
     /// Passes over the value that comes next.

@@ -5,6 +5,7 @@
 //! the last. Nothing here knows how chunks are framed.
 
 use alloc::borrow::{Cow, ToOwned};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -85,12 +86,15 @@ impl Answer {
                 model: short(chunk.model),
             });
         }
-        let mut counts = chunk.usage;
+        let counted = chunk.usage.is_some();
+        self.count(chunk.usage);
         for (place, choice) in chunk.choices.into_iter().enumerate() {
             if choice.index.unwrap_or(place as u64) != 0 {
                 continue;
             }
-            counts = counts.or(choice.usage);
+            if !counted {
+                self.count(choice.usage);
+            }
             // The delta first: with `length` it holds the last piece.
             if let Some(delta) = choice.delta {
                 self.delta(delta, whole, out)?;
@@ -107,10 +111,14 @@ impl Answer {
                 self.calls.end(&self.id, out);
             }
         }
+        Ok(())
+    }
+
+    /// Keeps an account: the last one counts.
+    pub(super) fn count(&mut self, counts: Option<Box<Counts>>) {
         if let Some(counts) = counts.filter(|counts| !counts.is_empty()) {
             self.usage = Some(*counts);
         }
-        Ok(())
     }
 
     /// What is new, in the order thinking, text, calls.

@@ -42,6 +42,8 @@ pub(super) struct Chunk<'a> {
     pub model: Text<'a>,
     pub choices: List<Choice<'a>>,
     pub usage: Option<Box<Counts>>,
+    /// What stands in the place of the usage.
+    pub usage_text: &'a str,
     /// It is an error, not a piece of an answer.
     pub is_error: bool,
 }
@@ -164,7 +166,11 @@ impl<'a> Chunk<'a> {
                     }
                 }
             }
-            "usage" => self.usage = counts(json)?,
+            "usage" => {
+                let place = json.place();
+                self.usage = counts(json)?;
+                self.usage_text = json.since(place);
+            }
             "error" => self.is_error |= present(json)?,
             "object" => self.is_error |= string(json)?.is("error"),
             _ => json.skip()?,
@@ -265,7 +271,7 @@ fn function<'a>(json: &mut Reader<'a>) -> Result<Option<Function<'a>>, Malformed
     Ok(Some(function))
 }
 
-fn counts(json: &mut Reader<'_>) -> Result<Option<Box<Counts>>, Malformed> {
+pub(super) fn counts(json: &mut Reader<'_>) -> Result<Option<Box<Counts>>, Malformed> {
     if !json.object()? {
         return Ok(None);
     }

@@ -7,20 +7,26 @@
 //! compared. Anything else goes the long way, through [`super::chunk`], and what comes out is the same by construction;
 //! that it is the same in fact is held by every test that cuts a stream, since an event that is cut is never compared.
 //!
+//! A server may also count its tokens in each chunk. So inside the account of a chunk the digits of a number may differ:
+//! with other digits it is the same object with other numbers. The last account is all that an answer needs, and the
+//! bytes are kept until somebody asks for it.
+//!
 //! No shape of any server is written down here.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::chunk::Chunk;
-use crate::json::{self, Inside};
+use super::chunk::{self, Chunk};
+use crate::json::{self, Inside, Reader};
 use crate::sse::MAX_EVENT_BYTES;
+use crate::usage::Counts;
 
 /// Longest chunk that is kept, in bytes. vLLM's have some 250.
 const MAX_KEPT: usize = 2048;
 
-/// So many chunks are kept in vain, one after the other, before it is given up: a server that counts its tokens in every
-/// chunk never repeats one.
+/// So many chunks are kept in vain, one after the other, before it is given up: a server may put something else into each,
+/// and then never repeats one.
 const MAX_MISSES: u8 = 16;
 
 /// Where the text of a chunk belongs.
@@ -41,6 +47,10 @@ pub(super) struct Template {
     /// From the closing quote to the end of the event.
     after: Vec<u8>,
     place: Place,
+    /// Where the account stands: bytes before it and behind it in `after`.
+    account: Option<(usize, usize)>,
+    /// The account is that of a chunk that was recognized, and nobody has asked for it yet.
+    recounted: bool,
     /// Chunks kept since one was recognized.
     misses: u8,
 }
@@ -59,7 +69,6 @@ impl Template {
         let rest = strip(input, &self.before)?;
         let Inside { length, escaped } = json::inside(rest).ok()?;
         let (text, rest) = rest.split_at_checked(length)?;
-        let rest = strip(rest, &self.after)?;
         // An empty text is none, and the parser has the last word on what is too long.
         if text.is_empty() || text.len() > MAX_EVENT_BYTES - 2 * MAX_KEPT {
             return None;
@@ -69,8 +78,56 @@ impl Template {
             false => Cow::Borrowed(text),
             true => Cow::Owned(json::unescape(text)?),
         };
+        let rest = self.strip_after(rest)?;
         self.misses = 0;
         Some((text, rest))
+    }
+
+    /// What follows `after`, with which `bytes` have to begin, but for numbers of the account. They are kept.
+    fn strip_after<'b>(&mut self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        let (mut known, mut given) = (0, 0);
+        let mut changed = false;
+        loop {
+            let same = common(self.after.get(known..)?, bytes.get(given..)?);
+            known += same;
+            given += same;
+            if known == self.after.len() {
+                break;
+            }
+            // They differ in a number, which may have begun before. Behind it something is the same.
+            let no_digit = |byte: &u8| !byte.is_ascii_digit();
+            let edge = self.after.get(..known)?.iter().rposition(no_digit)?;
+            let from = edge + 1;
+            let first = given.checked_sub(known - from)?;
+            let (old, new) = (digits(&self.after, from), digits(bytes, first));
+            let (before, behind) = self.account?;
+            let in_account = from > before && from + old < self.after.len() - behind;
+            let is_number = matches!(self.after.get(edge)?, b':' | b' ');
+            let leading_zero = new > 1 && bytes.get(first) == Some(&b'0');
+            if same == 0 || !in_account || !is_number || old == 0 || new == 0 || leading_zero {
+                return None;
+            }
+            (known, given) = (from + old, first + new);
+            changed = true;
+        }
+        let (after, rest) = bytes.split_at_checked(given)?;
+        self.recounted = self.account.is_some();
+        if changed {
+            self.after.clear();
+            self.after.extend_from_slice(after);
+        }
+        Some(rest)
+    }
+
+    /// The account of the last chunk that was recognized, once.
+    pub(super) fn recount(&mut self) -> Option<Box<Counts>> {
+        if !core::mem::take(&mut self.recounted) {
+            return None;
+        }
+        let (before, behind) = self.account?;
+        let account = self.after.get(before..self.after.len() - behind)?;
+        let mut json = Reader::new(core::str::from_utf8(account).ok()?);
+        chunk::counts(&mut json).ok()?
     }
 
     /// Keeps what is around the only text of a chunk that was read from `source`, if it has one.
@@ -93,8 +150,24 @@ impl Template {
         if before.last() != Some(&b'"') || after.first() != Some(&b'"') {
             return;
         }
+        let account = match &chunk.usage {
+            None => None,
+            Some(_) => {
+                let from = chunk.usage_text.as_ptr().addr();
+                let before = from.wrapping_sub(after.as_ptr().addr());
+                let Some(behind) = after
+                    .len()
+                    .checked_sub(before.saturating_add(chunk.usage_text.len()))
+                else {
+                    return;
+                };
+                Some((before, behind))
+            }
+        };
         self.misses += 1;
         self.place = place;
+        self.account = account;
+        self.recounted = false;
         self.before.clear();
         self.before.extend_from_slice(before);
         self.after.clear();
@@ -102,12 +175,11 @@ impl Template {
     }
 }
 
-/// The text of a chunk that brings nothing else, as it stands in the chunk.
+/// The text of a chunk that brings nothing else, an account perhaps, as it stands in the chunk.
 fn only_text<'c>(chunk: &'c Chunk<'_>) -> Option<(Place, &'c str)> {
     let choice = chunk.choices.first.as_ref()?;
     let delta = choice.delta.as_ref()?;
     let more = !chunk.choices.rest.is_empty()
-        || chunk.usage.is_some()
         || choice.usage.is_some()
         || choice.index.is_some_and(|index| index != 0)
         || choice.finish_reason.0.is_some()
@@ -133,15 +205,30 @@ fn only_text<'c>(chunk: &'c Chunk<'_>) -> Option<(Place, &'c str)> {
 
 /// What follows `front`, if `bytes` begin with it.
 fn strip<'b>(bytes: &'b [u8], front: &[u8]) -> Option<&'b [u8]> {
-    let (begin, rest) = bytes.split_at_checked(front.len())?;
-    same(begin, front).then_some(rest)
+    match common(bytes, front) == front.len() {
+        true => bytes.get(front.len()..),
+        false => None,
+    }
 }
 
-/// Whether two slices are equal. On WebAssembly, `==` compares one byte after the other.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
-    let differ = |(a, b): (&[u8; 16], &[u8; 16])| u128::from_le_bytes(*a) ^ u128::from_le_bytes(*b);
-    a.iter().zip(b).map(differ).all(|bits| bits == 0) && a.len() == b.len() && a_rest == b_rest
+/// With how many equal bytes two slices begin. Sixteen are compared at once: on WebAssembly, `==` takes one after the other.
+fn common(a: &[u8], b: &[u8]) -> usize {
+    let (a_chunks, b_chunks) = (a.as_chunks::<16>().0, b.as_chunks::<16>().0);
+    let same =
+        |(a, b): &(&[u8; 16], &[u8; 16])| u128::from_le_bytes(**a) == u128::from_le_bytes(**b);
+    let mut length = 16 * a_chunks.iter().zip(b_chunks).take_while(same).count();
+    while let (Some(a), Some(b)) = (a.get(length), b.get(length))
+        && a == b
+    {
+        length += 1;
+    }
+    length
+}
+
+/// How many digits stand at a place.
+fn digits(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
 #[cfg(test)]

@@ -15,6 +15,20 @@ fn read_after(first: &str, second: &str) -> Option<(Place, String)> {
     Some((template.place(), text.into_owned()))
 }
 
+/// What whole and cut streams have to agree in.
+fn both_ways(body: &str, reasoning: bool) -> (Vec<Event>, Result<(), crate::types::Error>) {
+    let whole = run(
+        decoder(reasoning),
+        200,
+        "text/event-stream",
+        [body.as_bytes()],
+    );
+    let bytes = body.as_bytes().chunks(1);
+    let cut = run(decoder(reasoning), 200, "text/event-stream", bytes);
+    assert_eq!(whole, cut, "{body}");
+    whole
+}
+
 fn event(delta: &str) -> String {
     format!(
         "data: {{\"id\":\"c\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":null}}]}}\n\n"
@@ -90,7 +104,6 @@ fn a_chunk_with_more_than_one_text_teaches_nothing() {
         r#","index":1}]"#,
         r#","finish_reason":"stop"}]"#,
         r#","usage":{"prompt_tokens":1}}]"#,
-        r#"}],"usage":{"prompt_tokens":1}"#,
         r#"},{"index":1,"delta":{"content":"b"}}]"#,
     ] {
         assert_eq!(read_after(&whole(rest), &whole(rest)), None, "{rest}");
@@ -122,17 +135,102 @@ fn a_server_that_never_repeats_a_chunk_is_not_learned_from_for_ever() {
 }
 
 #[test]
-fn slices_are_compared_whole() {
+fn slices_are_compared_to_the_byte_where_they_differ() {
     let bytes: Vec<u8> = (0..100).collect();
     for length in 0..bytes.len() {
         let (one, mut other) = (&bytes[..length], bytes[..length].to_vec());
-        assert!(same(one, &other));
+        assert_eq!(common(one, &other), length);
         for at in 0..length {
             other[at] ^= 0x80;
-            assert!(!same(one, &other), "{length} {at}");
+            assert_eq!(common(one, &other), at, "{length}");
             other[at] ^= 0x80;
         }
-        assert!(!same(one, &bytes[..length + 1]));
+        assert_eq!(common(one, &bytes[..length + 1]), length);
+    }
+}
+
+/// An event with a text and an account.
+fn counted(text: &str, account: &str) -> String {
+    format!(
+        "data: {{\"id\":\"c-1\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}],\"usage\":{account}}}\n\n"
+    )
+}
+
+#[test]
+fn numbers_of_the_account_may_differ_and_nothing_else() {
+    let before = r#"{"prompt_tokens":14,"total_tokens":9, "completion_tokens": 1,"x":[1.5,-2],"prompt_tokens_details":null}"#;
+    let with = |old: &str, new: &str| {
+        assert!(before.contains(old), "{old}");
+        before.replacen(old, new, 1)
+    };
+    let recognized = |account: &str| {
+        let mut template = Template::default();
+        let first = counted("a", before);
+        let data = first.trim_start_matches("data: ").trim_end();
+        let place = first.find(data).expect("the data of the event");
+        let chunk = chunk::parse(&first[place..place + data.len()]).expect("a chunk");
+        template.learn(first.as_bytes(), &chunk);
+        assert_eq!(template.recount(), None, "it was read");
+        let second = counted("b", account);
+        let (text, rest) = template.read(second.as_bytes())?;
+        assert_eq!((&*text, rest), ("b", &b""[..]));
+        let recount = template.recount().expect("an account");
+        assert_eq!(template.recount(), None, "it was told");
+        let data = second.trim_start_matches("data: ").trim_end();
+        assert_eq!(
+            Some(&recount),
+            chunk::parse(data).expect("a chunk").usage.as_ref(),
+            "{account}"
+        );
+        Some(*recount)
+    };
+    for account in [
+        before.to_owned(),
+        with("9", "10"),
+        with("14", "1"),
+        with("14", "0"),
+        with("14,", "15000000000000000000000,"),
+        with("1,\"x", "2,\"x"),
+        with("9", "99999").replacen("14", "7", 1),
+    ] {
+        assert!(recognized(&account).is_some(), "{account}");
+    }
+    for account in [
+        with("9", "09"),
+        with("14", "00"),
+        with("9", ""),
+        with("9", "-9"),
+        with("9", "9.5"),
+        with("9", "\"9\""),
+        with("9", "null"),
+        with("1.5", "1.6"),
+        with("[1.5", "[2.5"),
+        with("-2", "-3"),
+        with("null", "5"),
+        with("prompt_tokens_details", "prompt_tokens_detail5"),
+        with("9", "9,\"total_tokens\":10"),
+        "null".to_owned(),
+        "{}".to_owned(),
+    ] {
+        assert_eq!(recognized(&account), None, "{account}");
+    }
+    // Outside of the account a number is as good as a word.
+    let mut template = Template::default();
+    let first = counted("a", before);
+    let data = &first["data: ".len()..first.len() - 2];
+    template.learn(first.as_bytes(), &chunk::parse(data).expect("a chunk"));
+    assert!(
+        template
+            .read(first.replace("c-1", "c-2").as_bytes())
+            .is_none()
+    );
+    let cut = counted("b", &with("9", "12"));
+    for length in 0..cut.len() {
+        assert!(
+            template.read(&cut.as_bytes()[..length]).is_none(),
+            "{length}"
+        );
+        assert_eq!(template.recount(), None);
     }
 }
 
@@ -166,16 +264,8 @@ fn a_stream_gives_the_same_whether_its_events_are_whole_or_cut() {
     }
     body.push_str("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n");
     for reasoning in [false, true] {
-        let whole = run(
-            decoder(reasoning),
-            200,
-            "text/event-stream",
-            [body.as_bytes()],
-        );
-        let bytes = body.as_bytes().chunks(1);
-        let cut = run(decoder(reasoning), 200, "text/event-stream", bytes);
-        assert!(whole.0.len() > 400 && matches!(whole.0.last(), Some(Event::Finish(_))));
-        assert_eq!(whole, cut);
+        let (events, _) = both_ways(&body, reasoning);
+        assert!(events.len() > 400 && matches!(events.last(), Some(Event::Finish(_))));
     }
     // A control character ends it either way.
     body = format!(
@@ -183,13 +273,54 @@ fn a_stream_gives_the_same_whether_its_events_are_whole_or_cut() {
         event(r#"{"content":"a"}"#),
         event("{\"content\":\"c\u{1}\"}")
     );
-    let whole = run(decoder(false), 200, "text/event-stream", [body.as_bytes()]);
-    let cut = run(
-        decoder(false),
-        200,
-        "text/event-stream",
-        body.as_bytes().chunks(1),
-    );
-    assert!(whole.1.is_err());
-    assert_eq!(whole, cut);
+    assert!(both_ways(&body, false).1.is_err());
+}
+
+#[test]
+fn the_last_account_counts_however_it_was_read() {
+    let account = |total: u32| {
+        format!(
+            r#"{{"prompt_tokens":14,"total_tokens":{total},"completion_tokens":{}}}"#,
+            total - 14
+        )
+    };
+    let mut pieces = String::new();
+    for total in 15..130 {
+        pieces.push_str(&counted("a", &account(total)));
+    }
+    let finish = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let final_account = format!("data: {{\"choices\":[],\"usage\":{}}}\n\n", account(500));
+    let done = "data: [DONE]\n\n";
+    for (body, total) in [
+        (format!("{pieces}{finish}{done}"), 129),
+        (format!("{pieces}{finish}"), 129),
+        (format!("{pieces}{finish}{final_account}{done}"), 500),
+        // Late pieces, and one that counts what was counted before.
+        (
+            format!(
+                "{pieces}{finish}{final_account}{}{done}",
+                counted("b", &account(129))
+            ),
+            129,
+        ),
+        (format!("{pieces}{}{finish}{done}", counted("b", "{}")), 129),
+        (
+            format!("{pieces}{}{finish}{done}", counted("b", "null")),
+            129,
+        ),
+        // It breaks off.
+        (pieces.clone(), 129),
+        (format!("{pieces}data: {{]\n\n"), 129),
+        (
+            format!("{pieces}data: {{\"error\":{{\"message\":\"x\"}}}}\n\n"),
+            129,
+        ),
+    ] {
+        let (events, _) = both_ways(&body, false);
+        let found = events.iter().find_map(|event| match event {
+            Event::Usage(usage) => Some(usage.total),
+            _ => None,
+        });
+        assert_eq!(found, Some(total), "{}", &body[pieces.len()..]);
+    }
 }
