@@ -371,7 +371,7 @@ pub(crate) fn inside(bytes: &[u8]) -> Result<Inside, (usize, &'static str)> {
 }
 
 /// How many bytes stand before the first quote, backslash or control character.
-fn plain(bytes: &[u8]) -> usize {
+pub(crate) fn plain(bytes: &[u8]) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let mut length = 0;

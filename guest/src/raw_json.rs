@@ -14,7 +14,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub(crate) use crate::json::Kind;
-use crate::json::{Malformed, Reader};
+use crate::json::{self, Malformed, Reader};
 use crate::number;
 use crate::text;
 
@@ -181,14 +181,15 @@ impl From<&Fields<'_>> for Object {
 /// is.
 pub(crate) fn push_string(out: &mut String, text: &str) {
     out.push('"');
-    let mut done = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        // `at` is a boundary: the byte there is ASCII.
-        out.push_str(text::between(text, done, at));
-        done = at + 1;
+    let mut rest = text;
+    loop {
+        let (run, behind) = text::cut(rest, json::plain(rest.as_bytes()));
+        out.push_str(run);
+        let Some(&byte) = behind.as_bytes().first() else {
+            break;
+        };
+        // It is ASCII: behind it another character begins.
+        rest = text::from(behind, 1);
         match byte {
             b'"' => out.push_str("\\\""),
             b'\\' => out.push_str("\\\\"),
@@ -203,7 +204,6 @@ pub(crate) fn push_string(out: &mut String, text: &str) {
             }
         }
     }
-    out.push_str(text::from(text, done));
     out.push('"');
 }
 
