@@ -29,9 +29,9 @@ pub const DEFAULT_MAX_CHATS: u32 = 6_000;
 /// pool, in bytes.
 pub const MAX_GUEST_MEMORY: usize = 1 << 30;
 
-/// Bytes of touched memory that a slot keeps between two chats: most of what a
-/// short one touches. Each slot that was ever used keeps them.
-const KEPT_MEMORY: usize = 64 << 10;
+/// Bytes of touched memory that a slot of the pool keeps between two chats, by
+/// default: what a chat with a prompt of 50 KB touches.
+pub const WARM_MEMORY: usize = 256 << 10;
 
 /// How an [`Engine`] is set up.
 #[derive(Debug, Clone)]
@@ -48,6 +48,12 @@ pub struct EngineOptions {
     /// ([`GUEST_MEMORY_RESERVE`](crate::policy::limits::GUEST_MEMORY_RESERVE)):
     /// [`SHARED_GUEST_MEMORY`]. One that wants more fails as overloaded.
     pub shared_guest_memory: usize,
+    /// Bytes of memory that stay with a chat's place when it ends, cleared, for
+    /// the next chat: [`WARM_MEMORY`]. Only what was touched stays, as many times
+    /// over as there were chats at once. Giving it back to the system and
+    /// taking it again is up to half of what a short chat costs; 0 does that. It has
+    /// an effect where the system tells what was touched (Linux 6.7 and later).
+    pub warm_memory: usize,
     /// Keep a core dump of a plugin that traps with its error, for a debugger.
     /// It holds all of the guest's memory. Off by default.
     pub core_dumps: bool,
@@ -65,6 +71,7 @@ impl Default for EngineOptions {
             cache_dir: None,
             max_chats: DEFAULT_MAX_CHATS,
             shared_guest_memory: SHARED_GUEST_MEMORY,
+            warm_memory: WARM_MEMORY,
             core_dumps: false,
             compiler: Compiler::default(),
             compile_limits: CompileLimits::default(),
@@ -206,7 +213,7 @@ fn config(options: &EngineOptions) -> Config {
         // hand and stay where they are, for the next chat to touch: giving them
         // back and faulting them in again was a fifth of what a short chat costs.
         pool.pagemap_scan(Enabled::Yes)
-            .linear_memory_keep_resident(KEPT_MEMORY);
+            .linear_memory_keep_resident(options.warm_memory);
     }
 
     let mut config = code();

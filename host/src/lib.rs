@@ -119,7 +119,9 @@ pub use answer::Answer;
 pub use bindings::{ServerHealth, TokenCount, types};
 pub use builder::ProviderBuilder;
 pub use chat::{BATCH, Chat};
-pub use engine::{DEFAULT_MAX_CHATS, Engine, EngineOptions, MAX_GUEST_MEMORY, default_cache_dir};
+pub use engine::{
+    DEFAULT_MAX_CHATS, Engine, EngineOptions, MAX_GUEST_MEMORY, WARM_MEMORY, default_cache_dir,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use plugin::Plugin;
 pub use provider::{Provider, ProviderOptions};

@@ -10,6 +10,7 @@ use provider_bench::answer::{self, Kind, Read};
 use provider_bench::measure::{Spread, thread_time};
 use provider_bench::sandbox::{self, Memory};
 use provider_bench::{core, native};
+use provider_host::types::ChatRequest;
 use provider_host::{Plugin, Provider};
 
 struct Options {
@@ -202,17 +203,19 @@ async fn whole(options: &Options, plugin: &Plugin) {
     let short = sandbox::provider(plugin, Memory::new(answer::frames(Kind::Text, 8, 1), false));
     let listing: Vec<Bytes> = vec![answer::models(1_000)];
     let listing = sandbox::provider(plugin, Memory::new(listing, false));
-    let mut rows: [(&str, Vec<f64>); 4] = [
+    let long = ChatRequest::user(&"Say it again. ".repeat(3_600));
+    let mut rows: [(&str, Vec<f64>); 5] = [
         ("an instance started and dropped", Vec::new()),
         ("settings checked, in an instance of its own", Vec::new()),
         (
             "a chat of 8 tokens, from the instance to its end",
             Vec::new(),
         ),
+        ("the same with a prompt of 50 KB", Vec::new()),
         ("a listing of 1,000 models", Vec::new()),
     ];
     for _ in 0..options.rounds {
-        let [instance, settings, chat, models] = &mut rows;
+        let [instance, settings, chat, prompt, models] = &mut rows;
         instance.1.push(
             per_time(TIMES, async || {
                 short.instantiate().await.expect("an instance");
@@ -228,6 +231,13 @@ async fn whole(options: &Options, plugin: &Plugin) {
         chat.1.push(
             per_time(TIMES, async || {
                 let read = sandbox::chat(&short, &model, &request).await;
+                assert_eq!(read.pieces, 8);
+            })
+            .await,
+        );
+        prompt.1.push(
+            per_time(TIMES / 4, async || {
+                let read = sandbox::chat(&short, &model, &long).await;
                 assert_eq!(read.pieces, 8);
             })
             .await,
