@@ -121,6 +121,26 @@ fn lint() -> Result<()> {
             "warnings",
         ]),
     )?;
+    // They are asked for by name only, and so no part of all targets.
+    run(
+        "clippy for the programs that measure",
+        &mut cargo(&[
+            "clippy",
+            "--package",
+            "provider-host",
+            "--test",
+            "live",
+            "--test",
+            "neighbours",
+            "--test",
+            "swap",
+            "--test",
+            "instructions",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    )?;
     // Each by itself, as it is built: together they would have each other's features, and `vllm-provider` has no `std`.
     for package in [
         "vllm-provider",

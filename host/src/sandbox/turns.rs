@@ -3,7 +3,8 @@
 //! A guest that only decodes what its server sends runs as soon as it can: it is paid for by its traffic
 //! ([`Account`](super::account::Account)). One that computes beyond that waits here for a turn. Turns are given to few at a
 //! time, for half of the processors at most, and to the one that owes least. So a thousand loops without end share one
-//! half of the machine among each other, and a chat beside them does not meet them.
+//! half of the machine among each other, and a chat beside them does not meet them. One turn in [`OLDEST`] goes to the one
+//! that has waited longest: whoever owes much waits for long where others come and owe less, but not for ever.
 //!
 //! A turn lasts for one poll of a call's future, which the engine's clock cuts off after a tick. It is given to whoever
 //! asks next, and asked for by polling: a future that is not polled must not keep a turn that was given to it, so an
@@ -17,6 +18,9 @@ use std::time::{Duration, Instant};
 /// How long a turn may lie unused before the next one gets it. An executor that is not overloaded polls within this time.
 const UNUSED: Duration = Duration::from_millis(5);
 
+/// Of so many turns one is given by age instead of by debt.
+const OLDEST: u64 = 8;
+
 /// The turns of one engine.
 pub(crate) struct Turns {
     /// How many are given at the same time.
@@ -27,8 +31,11 @@ pub(crate) struct Turns {
 #[derive(Default)]
 struct Queue {
     next: u64,
+    /// Turns that were waited for and given.
+    turns: u64,
     /// By debt, then by arrival.
     waiting: BTreeSet<(u64, u64)>,
+    /// By arrival: what each owes.
     wakers: BTreeMap<u64, (u64, Waker)>,
     /// Given and not yet taken.
     given: BTreeMap<u64, Instant>,
@@ -80,9 +87,17 @@ impl Turns {
     fn give(&self, mut queue: MutexGuard<'_, Queue>, now: Instant) {
         let mut woken = Vec::new();
         while queue.running + queue.given.len() < self.slots {
-            let Some((_, number)) = queue.waiting.pop_first() else {
+            let oldest = queue.wakers.first_key_value();
+            let (Some((&number, &(owed, _))), Some(&least)) = (oldest, queue.waiting.first())
+            else {
                 break;
             };
+            queue.turns += 1;
+            let (owed, number) = match queue.turns.is_multiple_of(OLDEST) {
+                true => (owed, number),
+                false => least,
+            };
+            queue.waiting.remove(&(owed, number));
             queue.given.insert(number, now);
             woken.extend(queue.wakers.remove(&number).map(|(_, waker)| waker));
         }
@@ -201,6 +216,30 @@ mod tests {
         assert!(poll(&mut b, 90, &counts[1]).is_none());
         drop(poll(&mut c, 10, &counts[2]).expect("its turn"));
         assert_eq!(counts.each_ref().map(woken), [1, 0, 0]);
+    }
+
+    #[test]
+    fn whoever_owes_most_waits_for_long_and_not_for_ever() {
+        let turns = Turns::with_slots(1);
+        let (poor, quiet) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let mut debtor = turns.place();
+        let mut others: Vec<Place<'_>> = (0..3).map(|_| turns.place()).collect();
+        let mut running = poll(&mut others[0], 1, &quiet);
+        assert!(poll(&mut debtor, u64::MAX, &poor).is_none());
+        let mut turns_of_others = 0;
+        while woken(&poor) == 0 {
+            assert!(turns_of_others < 2 * OLDEST, "it starves");
+            // There is always somebody who owes less.
+            for other in &mut others {
+                if let Some(turn) = poll(other, 1, &quiet) {
+                    running = Some(turn);
+                    turns_of_others += 1;
+                }
+            }
+            drop(running.take());
+        }
+        assert!(turns_of_others >= OLDEST / 2, "{turns_of_others}");
+        assert!(poll(&mut debtor, u64::MAX, &poor).is_some());
     }
 
     #[test]
