@@ -104,6 +104,7 @@ async fn event(
 fn so_far(events: &mut Receiver<RegistryEvent>) -> Vec<(&'static str, Option<u64>)> {
     let name = |what: &What| match what {
         What::Noticed { .. } => "noticed",
+        What::Gone { .. } => "gone",
         What::Unchanged => "unchanged",
         What::Refused { .. } => "refused",
         What::Loaded { .. } => "loaded",

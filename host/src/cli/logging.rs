@@ -4,11 +4,12 @@
 //! command line already. From `debug` on, a span's end is a line of its own, with all that became known of it.
 
 use tracing::field::{Field, Visit};
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::{RecordFields, VisitOutput as _};
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{DefaultVisitor, FmtSpan, Writer};
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, Command};
 use super::terminal;
 
 pub(super) fn start(arguments: &Arguments) {
@@ -20,9 +21,15 @@ pub(super) fn start(arguments: &Arguments) {
     } else {
         FmtSpan::NONE
     };
+    // A session tells people itself what becomes of its plugin.
+    let session = matches!(&arguments.command, Command::Chat(options) if options.watch);
+    let filter = match session && level == tracing::Level::WARN {
+        true => "warn,provider_host::registry=error".to_owned(),
+        false => level.to_string(),
+    };
     // Fails only if there is a logger already, and nobody else sets one.
     let _ = tracing_subscriber::fmt()
-        .with_max_level(level)
+        .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
         .with_ansi(terminal::stderr_has_colour())
         .with_span_events(ends)

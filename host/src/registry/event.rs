@@ -37,6 +37,11 @@ pub enum What {
         /// Where.
         file: PathBuf,
     },
+    /// No plugin is left in a place that is watched. What serves goes on.
+    Gone {
+        /// The file or the folder.
+        place: PathBuf,
+    },
     /// What was offered serves already: nothing is done.
     Unchanged,
     /// What was offered does not serve. What served before does.
@@ -140,6 +145,9 @@ impl RegistryEvent {
         }
         match &self.what {
             What::Noticed { file } => tell!(info, file = %file.display(), "a plugin file is new"),
+            What::Gone { place } => {
+                tell!(warn, place = %place.display(), "no plugin is left here; what serves goes on");
+            }
             What::Unchanged => tell!(debug, "this plugin serves already"),
             What::Refused { stage, error } => {
                 tell!(warn, %stage, %error, "a plugin was refused; what served before goes on");

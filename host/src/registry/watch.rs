@@ -9,7 +9,7 @@
 mod notice;
 mod stamp;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -34,6 +34,14 @@ pub enum Source {
     File(PathBuf),
     /// A folder: of its files `*.wasm` the one with the highest version is taken ([`Slot::offer_directory`]).
     Directory(PathBuf),
+}
+
+impl Source {
+    fn place(&self) -> &Path {
+        match self {
+            Self::File(place) | Self::Directory(place) => place,
+        }
+    }
 }
 
 /// A place that is watched. Dropping it ends that; an offer that is under way is taken back.
@@ -100,6 +108,10 @@ async fn watch(slot: Slot, source: Source) {
             for file in now.since(seen.as_ref()) {
                 slot.herald()
                     .tell(Subject::default(), What::Noticed { file });
+            }
+            if now.is_empty() && seen.is_some() {
+                let place = source.place().to_owned();
+                slot.herald().tell(Subject::default(), What::Gone { place });
             }
             let passes = !now.is_empty() && {
                 let refusal = slot.take_from(&source).await.err();

@@ -54,11 +54,15 @@ fn a_newer_file_takes_over_in_the_middle_of_an_answer_and_nothing_of_it_is_lost(
 
     home.write("p.wasm", b"\0asm and no more");
     running.complains("was not taken over, at the step read");
+    std::fs::remove_file(home.path("p.wasm")).expect("gone");
+    running.complains("is no file any more");
     running.say("");
     running.say("Say hello.");
     let (third, _) = answer(&mut running);
     assert_eq!(third["type"], "result");
-    running.finish().exits(0);
+    let outcome = running.finish().exits(0);
+    // Told once, by the session and not by the log as well.
+    assert!(!outcome.stderr.contains("WARN"), "{}", outcome.stderr);
 }
 
 #[test]

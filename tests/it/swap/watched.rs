@@ -54,7 +54,11 @@ async fn a_file_that_is_new_or_changed_is_offered_and_what_was_rolled_back_is_no
     event(&mut events, serving("0.3.0")).await;
     replace(&path, &whole);
     event(&mut events, refused(Stage::Version)).await;
+    let gone = |one: &RegistryEvent| matches!(&one.what, What::Gone { place } if *place == path);
     std::fs::remove_file(&path).expect("gone");
+    event(&mut events, gone).await;
+    std::fs::create_dir(&path).expect("a folder in its place");
+    std::fs::remove_dir(&path).expect("gone");
     replace(&path, &variants::version("0.5.0"));
     event(&mut events, serving("0.5.0")).await;
 

@@ -13,6 +13,10 @@ pub(super) fn sentence(event: &RegistryEvent, file: &Path) -> Option<String> {
     let plugin = format!("{} {version}", event.provider);
     Some(match &event.what {
         What::Noticed { file } => format!("{} is new: checking it", file.display()),
+        What::Gone { place } => format!(
+            "{} is no file any more; what answered before goes on, and a file that appears there is looked at",
+            place.display()
+        ),
         What::Loaded { from_cache, took } => format!(
             "{plugin} {} in {}: testing it",
             if *from_cache {
