@@ -55,10 +55,10 @@ impl Account {
         Duration::from_nanos(self.now() - self.entered.load(Ordering::Relaxed))
     }
 
-    /// What the present call has used up, its present poll included.
-    pub(super) fn in_this_call(&self) -> Duration {
+    /// What the present call has used up before its present poll.
+    pub(super) fn before_this_poll(&self) -> Duration {
         let polls = self.spent.load(Ordering::Relaxed) - self.before_call.load(Ordering::Relaxed);
-        Duration::from_nanos(polls) + self.running_for()
+        Duration::from_nanos(polls)
     }
 
     /// Nanoseconds computed beyond what is paid for or lent; none: it may run at once.
@@ -151,10 +151,11 @@ mod tests {
         let (account, _) = account(&Arc::new(Purse::new()));
         account.spent.store(nanos(hour), Ordering::Relaxed);
         account.enter(false);
-        assert!(account.in_this_call() >= hour);
+        assert_eq!(account.before_this_poll(), hour);
         account.begin_call();
-        assert!(account.in_this_call() < hour);
+        assert_eq!(account.before_this_poll(), Duration::ZERO);
+        assert!(account.running_for() < hour);
         account.spend(nanos(hour));
-        assert!(account.in_this_call() >= hour);
+        assert_eq!(account.before_this_poll(), hour);
     }
 }

@@ -31,12 +31,13 @@ pub(super) struct Meter {
 impl Meter {
     /// One look at a guest that computes.
     pub(super) fn tick(&mut self) -> UpdateDeadline {
-        if self.account.in_this_call() > self.limits.cpu_time_per_call {
+        let running = self.account.running_for();
+        if self.account.before_this_poll() + running > self.limits.cpu_time_per_call {
             self.stopped_by = Some(Stopped::ProcessorTime);
             return UpdateDeadline::Interrupt;
         }
         // The tick may be one that passed while the guest waited: it has just come back then, and may go on.
-        if self.account.running_for() < EPOCH_TICK {
+        if running < EPOCH_TICK {
             return UpdateDeadline::Continue(1);
         }
         self.computes.store(true, Ordering::Relaxed);
