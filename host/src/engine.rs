@@ -31,7 +31,7 @@ pub const MAX_GUEST_MEMORY: usize = 1 << 30;
 
 /// Bytes of touched memory that a slot of the pool keeps between two chats, by
 /// default: what a chat with a prompt of 50 KB touches.
-pub const WARM_MEMORY: usize = 256 << 10;
+pub const WARM_MEMORY: usize = 192 << 10;
 
 /// How an [`Engine`] is set up.
 #[derive(Debug, Clone)]

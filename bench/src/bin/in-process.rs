@@ -197,7 +197,7 @@ fn ratio(ratios: &[f64]) -> String {
 
 /// What comes once a chat, and not once an event.
 async fn whole(options: &Options, plugin: &Plugin) {
-    const TIMES: usize = 500;
+    const TIMES: usize = 2_000;
     let model = sandbox::model();
     let request = sandbox::request();
     let short = sandbox::provider(plugin, Memory::new(answer::frames(Kind::Text, 8, 1), false));
@@ -244,7 +244,7 @@ async fn whole(options: &Options, plugin: &Plugin) {
         );
         models
             .1
-            .push(per_time(TIMES / 50, async || list(&listing).await).await);
+            .push(per_time(TIMES / 100, async || list(&listing).await).await);
     }
     println!("| once | µs of this thread |\n|---|---|");
     for (name, readings) in rows {
@@ -257,8 +257,11 @@ async fn list(provider: &Provider) {
     assert_eq!(catalog.models.len(), 1_000);
 }
 
-/// Microseconds of one time, of many.
+/// Microseconds of one time, of many, once it has been done for a while.
 async fn per_time(times: usize, mut act: impl AsyncFnMut()) -> f64 {
+    for _ in 0..times / 4 {
+        act().await;
+    }
     let began = thread_time();
     for _ in 0..times {
         act().await;
