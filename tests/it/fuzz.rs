@@ -78,7 +78,6 @@ fn ours_keeps_every_invariant_over_mutations_of_all_recordings() {
         })
         .collect();
     assert!(told.is_empty(), "{}", told.join("\n"));
-    assert!(!totals.has_grown(), "{totals:?}");
     // On a busy machine fewer, but never so few that it says nothing.
     assert!(totals.executions >= 300, "{totals:?}");
     assert!(totals.runs > 2 * totals.executions, "{totals:?}");

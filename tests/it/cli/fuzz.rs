@@ -37,6 +37,19 @@ fn fuzzing_ours_finds_nothing_and_the_seed_gives_the_same_again() {
     assert!(!home.path("findings").exists());
 }
 
+/// In a process of its own: in this one, others take memory meanwhile.
+#[test]
+fn fuzzing_gives_all_memory_back() {
+    let home = Home::new();
+    let file = home.write("p.wasm", EMBEDDED);
+    let arguments = ["plugin", "fuzz", &file, "--runs", "3000", "--seed", "3"];
+    let stdout = home.run(&arguments).exits(0).stdout;
+    let memory = stdout.lines().find(|line| line.starts_with("Memory"));
+    let memory = memory.unwrap_or_else(|| panic!("it is not told: {stdout}"));
+    assert!(memory.contains(" after 1,000, "), "{memory}");
+    assert!(!memory.contains("grows"), "{memory}");
+}
+
 #[test]
 fn fuzzing_what_is_no_plugin_or_with_no_recordings_is_wrong_usage() {
     let home = Home::new();
