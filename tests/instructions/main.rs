@@ -62,6 +62,10 @@ fn main() -> ExitCode {
 fn gate(update: bool) -> ExitCode {
     let known = Baseline::read();
     let mut found = Baseline::new();
+    if let Err(why) = counted::prepare() {
+        eprintln!("error: {why}");
+        return ExitCode::FAILURE;
+    }
     for scenario in SCENARIOS {
         match counted::count(scenario) {
             Ok(counts) => found.scenarios.insert(scenario.name.to_owned(), counts),

@@ -42,6 +42,9 @@ const fn once(name: &'static str, unit: &'static str, many: usize) -> Scenario {
     }
 }
 
+/// The scenario of a whole chat.
+pub(crate) const A_CHAT: &str = "sandbox: a chat of 8 tokens";
+
 pub(crate) const SCENARIOS: &[Scenario] = &[
     events("core: text", 11),
     events("core: tool arguments", 11),
@@ -49,7 +52,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     once("core: a request made", "request", 1_020),
     events("sandbox: text, one event at a time", 4),
     events("sandbox: text, 64 events at a time", 11),
-    once("sandbox: a chat of 8 tokens", "chat", 220),
+    once(A_CHAT, "chat", 220),
 ];
 
 /// Does the work of a scenario.
@@ -65,7 +68,7 @@ pub(crate) fn run(name: &str, times: usize) {
         }
         "sandbox: text, one event at a time" => chats(EVENTS, 1, times),
         "sandbox: text, 64 events at a time" => chats(EVENTS, 64, times),
-        "sandbox: a chat of 8 tokens" => chats(8, 1, times),
+        A_CHAT => chats(8, 1, times),
         _ => panic!("no scenario {name:?}"),
     }
 }
