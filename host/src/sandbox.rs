@@ -326,11 +326,10 @@ impl Sandbox {
         model: &types::Model,
         request: &types::ChatRequest,
     ) -> Result<Option<TokenCount>> {
-        let linked = self.linked.clone();
-        let Some(indices) = &linked.token_counter else {
+        self.begin_call();
+        let Some(indices) = &self.linked.token_counter else {
             return Ok(None);
         };
-        self.begin_call();
         let world = indices.load(&mut self.store, &self.instance);
         let world = self.outcome(world.map(Ok), "count-tokens")?;
         let counter = CountsTokens::llm_provider_token_counter(&world);
@@ -344,11 +343,10 @@ impl Sandbox {
         &mut self,
         settings: &types::Settings,
     ) -> Result<Option<ServerHealth>> {
-        let linked = self.linked.clone();
-        let Some(indices) = &linked.health else {
+        self.begin_call();
+        let Some(indices) = &self.linked.health else {
             return Ok(None);
         };
-        self.begin_call();
         let world = indices.load(&mut self.store, &self.instance);
         let world = self.outcome(world.map(Ok), "check-health")?;
         let health = TellsHealth::llm_provider_health(&world);

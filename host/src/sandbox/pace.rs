@@ -63,7 +63,8 @@ impl Pace {
         &mut self,
         call: impl Future<Output = wasmtime::Result<T>>,
     ) -> wasmtime::Result<T> {
-        self.within(&mut self.patience.clone(), call).await
+        let mut left = self.patience;
+        self.within(&mut left, call).await
     }
 
     /// The same where several calls have their time together: `left` is what is left of it, before and after this one.

@@ -49,14 +49,12 @@ pub(super) fn since(begin: Instant) -> (Instant, Duration) {
         return (now, wall);
     };
     READ.set(Some((now, time)));
-    let used = match before {
-        Some((at, before)) if begin.saturating_duration_since(at) <= FRESH => {
-            let other = begin.saturating_duration_since(at);
-            wall.min(time.saturating_sub(before).saturating_sub(other))
-        }
-        _ => wall,
-    };
-    (now, used)
+    // Only a reading from just before the piece tells: what the thread did since it is left out.
+    let used = before.and_then(|(at, before)| {
+        let other = begin.saturating_duration_since(at);
+        (other <= FRESH).then(|| time.saturating_sub(before).saturating_sub(other))
+    });
+    (now, used.map_or(wall, |used| used.min(wall)))
 }
 
 /// Processor time of this thread since it began; none where the system does not tell.
