@@ -137,8 +137,7 @@ impl Decoder {
             outcome = outcome.and(Err(protocol(&self.context, self.status, what)));
         }
         if outcome.is_err() {
-            self.settle();
-            self.answer.break_off(out);
+            self.break_off(out);
             self.body = Body::Over;
         }
         outcome
@@ -152,8 +151,7 @@ impl Decoder {
     pub fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), Error> {
         let outcome = self.close(out);
         if outcome.is_err() {
-            self.settle();
-            self.answer.break_off(out);
+            self.break_off(out);
         }
         self.body = Body::Over;
         outcome
@@ -161,7 +159,6 @@ impl Decoder {
 
     /// The exchange ended early. Gives what was held back, and the error.
     pub fn fail(&mut self, failure: &TransportFailure, out: &mut Vec<Event>) -> Error {
-        self.settle();
         let given = self.answer.started;
         let error = match core::mem::replace(&mut self.body, Body::Over) {
             _ if self.status == 0 => error::from_transport(&self.context, failure),
@@ -172,7 +169,7 @@ impl Decoder {
             Body::Foreign(body) if !body.is_empty() => self.foreign(&body),
             _ => self.interrupted(Some(failure), given),
         };
-        self.answer.break_off(out);
+        self.break_off(out);
         error
     }
 
@@ -190,6 +187,12 @@ impl Decoder {
     /// Counts what the chunks counted that were only recognized.
     fn settle(&mut self) {
         self.answer.count(self.template.recount());
+    }
+
+    /// The bad end of the answer.
+    fn break_off(&mut self, out: &mut Vec<Event>) {
+        self.settle();
+        self.answer.break_off(out);
     }
 
     fn take(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Error> {

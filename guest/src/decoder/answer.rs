@@ -86,13 +86,14 @@ impl Answer {
                 model: short(chunk.model),
             });
         }
-        let counted = chunk.usage.is_some();
+        let mut counted = chunk.usage.is_some();
         self.count(chunk.usage);
         for (place, choice) in chunk.choices.into_iter().enumerate() {
             if choice.index.unwrap_or(place as u64) != 0 {
                 continue;
             }
             if !counted {
+                counted = choice.usage.is_some();
                 self.count(choice.usage);
             }
             // The delta first: with `length` it holds the last piece.

@@ -139,34 +139,25 @@ impl Template {
             return;
         };
         // The text is a part of the source, or was made from it: then it is not found there.
-        let start = text.as_ptr().addr().wrapping_sub(source.as_ptr().addr());
-        let Some((before, rest)) = source.split_at_checked(start) else {
+        let Some((start, behind)) = around(source, text) else {
             return;
         };
-        let Some((_, after)) = rest.split_at_checked(text.len()) else {
+        let (Some(before), Some(after)) =
+            (source.get(..start), source.get(source.len() - behind..))
+        else {
             return;
         };
         // Arguments may be an object instead of a string.
         if before.last() != Some(&b'"') || after.first() != Some(&b'"') {
             return;
         }
-        let account = match &chunk.usage {
-            None => None,
-            Some(_) => {
-                let from = chunk.usage_text.as_ptr().addr();
-                let before = from.wrapping_sub(after.as_ptr().addr());
-                let Some(behind) = after
-                    .len()
-                    .checked_sub(before.saturating_add(chunk.usage_text.len()))
-                else {
-                    return;
-                };
-                Some((before, behind))
-            }
-        };
+        let account = around(after, chunk.usage_text);
+        if chunk.usage.is_some() && account.is_none() {
+            return;
+        }
         self.misses += 1;
         self.place = place;
-        self.account = account;
+        self.account = account.filter(|_| chunk.usage.is_some());
         self.recounted = false;
         self.before.clear();
         self.before.extend_from_slice(before);
@@ -201,6 +192,13 @@ fn only_text<'c>(chunk: &'c Chunk<'_>) -> Option<(Place, &'c str)> {
         Cow::Borrowed(text) => Some((place, text)),
         Cow::Owned(_) => None,
     }
+}
+
+/// How many bytes stand before a part of some bytes, and how many behind it. None: it is no part of them.
+fn around(bytes: &[u8], part: &str) -> Option<(usize, usize)> {
+    let before = part.as_ptr().addr().wrapping_sub(bytes.as_ptr().addr());
+    let behind = bytes.len().checked_sub(before.checked_add(part.len())?)?;
+    Some((before, behind))
 }
 
 /// What follows `front`, if `bytes` begin with it.

@@ -3,13 +3,21 @@ use crate::decoder::chunk;
 use crate::decoder::tests::{decoder, run};
 use crate::types::Event;
 
+/// Has a template learn from an event.
+fn teach(template: &mut Template, event: &str) {
+    template.learn(event.as_bytes(), &parsed(event));
+}
+
+/// The chunk of an event, which is part of the event.
+fn parsed(event: &str) -> chunk::Chunk<'_> {
+    let data = event.strip_prefix("data: ").expect("an event");
+    chunk::parse(data.trim_end()).expect("a chunk")
+}
+
 /// Learns from an event, and reads another.
 fn read_after(first: &str, second: &str) -> Option<(Place, String)> {
     let mut template = Template::default();
-    let data = first.trim_start_matches("data: ").trim_end();
-    let start = first.find(data).expect("the data of the event");
-    let chunk = chunk::parse(&first[start..start + data.len()]).expect("a chunk");
-    template.learn(first.as_bytes(), &chunk);
+    teach(&mut template, first);
     let (text, rest) = template.read(second.as_bytes())?;
     assert_eq!(rest, b"", "the event is all there is");
     Some((template.place(), text.into_owned()))
@@ -120,9 +128,7 @@ fn a_chunk_with_more_than_one_text_teaches_nothing() {
 fn a_server_that_never_repeats_a_chunk_is_not_learned_from_for_ever() {
     let mut template = Template::default();
     for _ in 0..2 * usize::from(MAX_MISSES) {
-        let text = event(r#"{"content":"a"}"#);
-        let data = &text["data: ".len()..text.len() - 2];
-        template.learn(text.as_bytes(), &chunk::parse(data).expect("a chunk"));
+        teach(&mut template, &event(r#"{"content":"a"}"#));
     }
     assert_eq!(template.misses, MAX_MISSES);
     // What is known goes on to be used, and a chunk that is recognized makes up for the others.
@@ -165,23 +171,14 @@ fn numbers_of_the_account_may_differ_and_nothing_else() {
     };
     let recognized = |account: &str| {
         let mut template = Template::default();
-        let first = counted("a", before);
-        let data = first.trim_start_matches("data: ").trim_end();
-        let place = first.find(data).expect("the data of the event");
-        let chunk = chunk::parse(&first[place..place + data.len()]).expect("a chunk");
-        template.learn(first.as_bytes(), &chunk);
+        teach(&mut template, &counted("a", before));
         assert_eq!(template.recount(), None, "it was read");
         let second = counted("b", account);
         let (text, rest) = template.read(second.as_bytes())?;
         assert_eq!((&*text, rest), ("b", &b""[..]));
         let recount = template.recount().expect("an account");
         assert_eq!(template.recount(), None, "it was told");
-        let data = second.trim_start_matches("data: ").trim_end();
-        assert_eq!(
-            Some(&recount),
-            chunk::parse(data).expect("a chunk").usage.as_ref(),
-            "{account}"
-        );
+        assert_eq!(Some(&recount), parsed(&second).usage.as_ref(), "{account}");
         Some(*recount)
     };
     for account in [
@@ -217,8 +214,7 @@ fn numbers_of_the_account_may_differ_and_nothing_else() {
     // Outside of the account a number is as good as a word.
     let mut template = Template::default();
     let first = counted("a", before);
-    let data = &first["data: ".len()..first.len() - 2];
-    template.learn(first.as_bytes(), &chunk::parse(data).expect("a chunk"));
+    teach(&mut template, &first);
     assert!(
         template
             .read(first.replace("c-1", "c-2").as_bytes())
