@@ -23,6 +23,7 @@ mod limits;
 mod openclaw;
 mod recording;
 mod replay;
+mod reported;
 mod route;
 mod secrets;
 mod support;

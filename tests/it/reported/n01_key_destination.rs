@@ -1,0 +1,5 @@
+//! A plugin file that chooses a secret and its destination.
+
+use super::Attack;
+
+pub(super) const ATTACKS: &[Attack] = &[];

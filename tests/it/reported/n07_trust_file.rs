@@ -1,0 +1,5 @@
+//! A trust file that is not found.
+
+use super::Attack;
+
+pub(super) const ATTACKS: &[Attack] = &[];

@@ -1,0 +1,5 @@
+//! Invisible and direction-changing characters in output.
+
+use super::Attack;
+
+pub(super) const ATTACKS: &[Attack] = &[];

@@ -1,0 +1,5 @@
+//! What the compiling process inherits.
+
+use super::Attack;
+
+pub(super) const ATTACKS: &[Attack] = &[];
