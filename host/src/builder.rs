@@ -14,12 +14,12 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::bindings::types::Settings;
-use crate::configuration::{Configuration, Environment};
+use crate::configuration::{BaseUrlSource, Configuration, Environment};
 use crate::credentials::Profiles;
 use crate::egress::Transport;
 use crate::egress::recording::Recorder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plugin::Plugin;
+use crate::plugin::{self, Plugin};
 use crate::policy::{BasePath, Grant, NetworkLimits, Origin, SandboxLimits, Secret, Secrets};
 use crate::provider::{Provider, ProviderOptions, network};
 use crate::wiring::{self, Wiring};
@@ -102,8 +102,10 @@ impl<'a> ProviderBuilder<'a> {
         self
     }
 
-    /// Where the server is, such as `http://gpu:8000/v1`. Without it: what the configuration says, else the plugin's
-    /// own default.
+    /// Sets the server's base URL, such as `http://gpu:8000/v1`. Without it, the configuration's is
+    /// used. The built-in plugin's default, `http://127.0.0.1:8000/v1`, is used only while the
+    /// builder has no key and no header: a secret and its destination never both come from a
+    /// plugin.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
@@ -210,16 +212,18 @@ impl<'a> ProviderBuilder<'a> {
     /// can't be sent.
     pub fn options(self) -> Result<ProviderOptions> {
         let manifest = self.plugin.manifest();
+        plugin::check_id(&manifest.id)?;
         let wiring = match self.configuration {
             None => None,
             Some(configuration) => {
                 let none = Profiles::empty();
                 let profiles = self.profiles.unwrap_or(&none);
-                Some(Wiring::new(
+                Some(Wiring::with_base_url(
                     configuration,
-                    manifest,
+                    self.plugin,
                     self.environment,
                     profiles,
+                    self.base_url.as_deref(),
                 )?)
             }
         };
@@ -232,14 +236,19 @@ impl<'a> ProviderBuilder<'a> {
             .base_url
             .as_deref()
             .or(configured.map(|resolved| resolved.base_url.as_str()))
-            .or(manifest.default_base_url.as_deref())
-            .ok_or_else(|| {
-                let why = format!(
-                    "provider {} has no base URL of its own: name one with `base_url`",
+            .map_or_else(|| self.default_base_url(), Ok)?;
+        let by_default = self.base_url.is_none()
+            && configured.is_none_or(|one| one.base_url_source == BaseUrlSource::Default);
+        if by_default && (self.api_key.is_some() || !self.headers.is_empty()) {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!(
+                    "the key and headers of provider {} need a server to go to: name it with \
+                     `base_url`; a secret is not sent to the address that a plugin names",
                     manifest.id
-                );
-                Error::new(ErrorKind::InvalidConfig, why)
-            })?;
+                ),
+            ));
+        }
 
         let mut mint = |what: &str, text: &str| {
             let secret = Secret::new(text).and_then(|secret| secrets.mint(secret));
@@ -306,6 +315,23 @@ impl<'a> ProviderBuilder<'a> {
         Ok(ProviderOptions::new(settings, grant)
             .with_sandbox(self.sandbox)
             .with_unready(unready.unwrap_or_default()))
+    }
+}
+
+impl<'a> ProviderBuilder<'a> {
+    /// The base URL that the manifest names, which only the built-in plugin may choose.
+    fn default_base_url(&self) -> Result<&'a str> {
+        let manifest = self.plugin.manifest();
+        let default = manifest.default_base_url.as_deref();
+        default
+            .filter(|_| self.plugin.is_built_in())
+            .ok_or_else(|| {
+                let why = format!(
+                    "provider {} has no base URL: name it with `base_url`",
+                    manifest.id
+                );
+                Error::new(ErrorKind::InvalidConfig, why)
+            })
     }
 }
 

@@ -59,7 +59,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<Status> {
         Command::Models { command } => block_on(interruptible(models::run(arguments, command))),
         // Reports its own failures: in `--json` they are part of the output.
         Command::Chat(options) => chat::run(arguments, options),
-        Command::Doctor => block_on(doctor::run(arguments)),
+        Command::Doctor(_) => block_on(doctor::run(arguments)),
         Command::Auth { command } => auth::run(command),
         Command::Plugin { command } => plugin::run(arguments, command),
         Command::Mock(options) => mock::run(options),

@@ -13,14 +13,17 @@
 //! understands better (its models, its flags), which is the plugin's work.
 
 mod agents;
+mod base_url;
 mod document;
 mod environment;
 mod error;
 mod interpolation;
 mod key;
 mod path;
+mod plugins;
 mod provider;
 mod reference;
+mod schema;
 mod secret;
 
 use std::path::{Path, PathBuf};
@@ -32,7 +35,7 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub(crate) use interpolation::sole_variable;
 pub use key::KeySource;
-pub use provider::{Note, ProviderFacts, Resolved, SettingsText, UnreadyModel};
+pub use provider::{BaseUrlSource, Note, ProviderFacts, Resolved, SettingsText, UnreadyModel};
 pub use reference::ModelReference;
 
 use environment::{home, non_empty};

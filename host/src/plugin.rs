@@ -39,10 +39,35 @@ pub const CONTRACT_VERSION: &str = "0.1.0";
 #[cfg(feature = "embedded-plugin")]
 pub static EMBEDDED: &[u8] = include_bytes!(env!("VLLM_PROVIDER_WASM"));
 
-/// A compiled provider plugin. Cheap to clone; the clones are one plugin.
+/// The id of the provider built into this host. Another plugin gets it, and with it that provider's
+/// configuration and keys, only if the user approves it ([`Plugin::with_approved_id`]).
+pub const BUILT_IN_ID: &str = "vllm";
+
+/// Most bytes of a provider's id.
+pub const MAX_ID_LEN: usize = 64;
+
+/// A compiled provider plugin. Cheap to clone; the clones share one compiled component.
 #[derive(Clone)]
 pub struct Plugin {
     inner: Arc<Inner>,
+    id_approved: bool,
+}
+
+/// Who vouches for the id that a plugin's manifest names.
+///
+/// The id decides which entry of the configuration and which stored keys belong to the plugin, so a
+/// plugin file must not choose it alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdApproval {
+    /// Nobody: the plugin came from a file and the user said nothing about its id. It gets no stored
+    /// key profile, and it cannot be the provider that is built into the host.
+    #[default]
+    None,
+    /// The user, by the trust file, the configuration or the command line.
+    User,
+    /// The host: the plugin is the component that was built with it.
+    BuiltIn,
 }
 
 struct Inner {
@@ -159,7 +184,49 @@ impl Plugin {
                 digest,
                 from_cache,
             }),
+            id_approved: false,
         })
+    }
+
+    /// Approves the plugin as the provider that its manifest names.
+    ///
+    /// It may then use the key profiles stored for that id, and be the provider `vllm` in place of
+    /// the one built into this host. Call it only where the user said so about this very plugin:
+    /// the manifest is the plugin's own word. The built-in plugin needs no approval.
+    #[must_use]
+    pub fn with_approved_id(mut self) -> Self {
+        self.id_approved = true;
+        self
+    }
+
+    /// Who vouches for the plugin's id.
+    #[must_use]
+    pub fn id_approval(&self) -> IdApproval {
+        if self.is_built_in() {
+            IdApproval::BuiltIn
+        } else if self.id_approved {
+            IdApproval::User
+        } else {
+            IdApproval::None
+        }
+    }
+
+    /// Whether these are the bytes of the component built with this host, wherever they were read
+    /// from.
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        is_embedded(&self.inner.digest)
+    }
+
+    /// The environment variable that holds the API key by convention: the manifest's, which for a
+    /// plugin that is not built in must be `<ID>_API_KEY` (upper case, `_` for `-`). A plugin that
+    /// could name any variable could ask for any secret of the user's environment.
+    #[must_use]
+    pub fn key_variable(&self) -> Option<&str> {
+        let manifest = self.manifest();
+        let named = manifest.key_variable.as_deref()?;
+        let allowed = self.is_built_in() || named == own_key_variable(&manifest.id);
+        allowed.then_some(named)
     }
 
     /// What the plugin says of itself, from its custom section.
@@ -212,6 +279,49 @@ impl std::fmt::Debug for Plugin {
             .field("digest", &self.inner.digest)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a digest is that of the component built with this host.
+#[cfg(feature = "embedded-plugin")]
+fn is_embedded(digest: &str) -> bool {
+    use sha2::Digest as _;
+    static DIGEST: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    digest == DIGEST.get_or_init(|| inspect::hex(&sha2::Sha256::digest(EMBEDDED)))
+}
+
+#[cfg(not(feature = "embedded-plugin"))]
+fn is_embedded(_: &str) -> bool {
+    false
+}
+
+/// The variable that a provider's key may be in by its id alone: `MY_GPU_API_KEY` for `my-gpu`.
+#[must_use]
+pub(crate) fn own_key_variable(id: &str) -> String {
+    format!("{}_API_KEY", id.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// Requires an id of lower-case ASCII letters, digits and `-`.
+///
+/// Ids are compared with keys of the configuration and of the key profiles after trimming and
+/// lower-casing. An id in another spelling would be the same provider to one reader and another
+/// provider to the next.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidPlugin`], with the id.
+pub(crate) fn check_id(id: &str) -> Result<()> {
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    if !id.is_empty() && id.len() <= MAX_ID_LEN && id.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidPlugin,
+        format!(
+            "the plugin's manifest has the id {}; an id is 1 to {MAX_ID_LEN} characters of a-z, \
+             0-9 and -",
+            shown(id)
+        ),
+    ))
 }
 
 fn named(path: &Path, error: Error) -> Error {

@@ -88,7 +88,7 @@ pub use self::watch::{Source, Watcher};
 use self::event::Herald;
 use crate::egress::Transport;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plugin::Plugin;
+use crate::plugin::{self, Plugin};
 use crate::provider::{Provider, ProviderOptions};
 
 /// Providers by id, each of which can be replaced while it runs. Cheap to clone; the clones are one registry.
@@ -137,7 +137,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidConfig`] if there is such a slot already, and as [`Provider::new`].
+    /// [`ErrorKind::InvalidConfig`] if there is such a slot already; [`ErrorKind::InvalidPlugin`]
+    /// if the manifest's id is not of `a-z`, `0-9` and `-`; and as [`Provider::new`].
     pub fn serve(&self, plugin: &Plugin, options: ProviderOptions) -> Result<Slot> {
         self.add(plugin, options, None)
     }
@@ -163,6 +164,7 @@ impl Registry {
         transport: Option<Arc<dyn Transport>>,
     ) -> Result<Slot> {
         let id = &plugin.manifest().id;
+        plugin::check_id(id)?;
         let inner = &self.inner;
         let mut slots = self.slots();
         if slots.contains_key(id) {

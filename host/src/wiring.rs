@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use crate::bindings::types;
-use crate::configuration::{Configuration, Environment, ProviderFacts, Resolved};
+use crate::configuration::{ConfigError, Configuration, Environment, ProviderFacts, Resolved};
 use crate::credentials::Profiles;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plugin::Plugin;
+use crate::plugin::{self, Plugin};
 use crate::policy::{BasePath, Grant, NetworkLimits, Origin, Secret, SecretError, Secrets};
 use crate::provider::{Provider, ProviderOptions};
 
@@ -25,7 +25,7 @@ use crate::provider::{Provider, ProviderOptions};
 /// # fn example(plugin: &Plugin) -> Result<Provider, Box<dyn std::error::Error>> {
 /// let configuration = Configuration::load("openclaw.json".as_ref())?;
 /// let environment = |name: &str| std::env::var(name).ok();
-/// let wiring = Wiring::new(&configuration, plugin.manifest(), &environment, &Profiles::empty())?;
+/// let wiring = Wiring::new(&configuration, plugin, &environment, &Profiles::empty())?;
 /// Ok(wiring.provider(plugin, wiring.settings())?)
 /// # }
 /// ```
@@ -37,21 +37,44 @@ pub struct Wiring {
 }
 
 impl Wiring {
-    /// Resolves the settings of the provider that a manifest describes.
+    /// Resolves the settings of a plugin's provider.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidConfig`], with the path of what is wrong. What the
-    /// host does not read itself is not judged here: the plugin does that.
+    /// [`ErrorKind::InvalidPlugin`] if the manifest's id is not one;
+    /// [`ErrorKind::UntrustedPlugin`] if the plugin names the id of the built-in provider and
+    /// nobody approved that; [`ErrorKind::InvalidConfig`], with the path of what is wrong. The
+    /// plugin checks the settings that the host does not read itself.
     pub fn new(
         configuration: &Configuration,
-        manifest: &types::Manifest,
+        plugin: &Plugin,
         environment: &Environment<'_>,
         profiles: &Profiles,
     ) -> Result<Self> {
+        Self::with_base_url(configuration, plugin, environment, profiles, None)
+    }
+
+    /// Resolves the settings for the server at `base_url`, whatever the configuration names. Its
+    /// models are asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wiring::new`].
+    pub fn with_base_url(
+        configuration: &Configuration,
+        plugin: &Plugin,
+        environment: &Environment<'_>,
+        profiles: &Profiles,
+        base_url: Option<&str>,
+    ) -> Result<Self> {
+        let manifest = plugin.manifest();
+        plugin::check_id(&manifest.id)?;
         let facts = ProviderFacts {
             key_variable: manifest.key_variable.as_deref(),
             default_base_url: manifest.default_base_url.as_deref(),
+            config_schema: Some(&manifest.config_schema),
+            approval: plugin.id_approval(),
+            base_url,
         };
         let mut secrets = Secrets::new();
         let mut failed: Option<SecretError> = None;
@@ -68,7 +91,11 @@ impl Wiring {
         let resolved = configuration
             .resolve_provider(&manifest.id, &facts, environment, profiles, &mut mint)
             .map_err(|error| {
-                Error::new(ErrorKind::InvalidConfig, error.to_string()).caused_by(error)
+                let kind = match &error {
+                    ConfigError::IdNotApproved { .. } => ErrorKind::UntrustedPlugin,
+                    _ => ErrorKind::InvalidConfig,
+                };
+                Error::new(kind, error.to_string()).caused_by(error)
             })?;
         match failed {
             Some(error) => Err(Error::new(
@@ -112,8 +139,9 @@ impl Wiring {
         })
     }
 
-    /// The secrets behind the placeholders.
-    pub(crate) fn secrets(&self) -> &Secrets {
+    /// The secrets behind the placeholders, to take them out of texts for people
+    /// ([`Secrets::redact`]).
+    pub fn secrets(&self) -> &Secrets {
         &self.secrets
     }
 

@@ -28,6 +28,11 @@ pub(super) struct Arguments {
     #[arg(long, global = true, value_name = "FILE.wasm")]
     pub(super) plugin: Option<PathBuf>,
 
+    /// Approves that the plugin file is the provider ID: it may use the key profiles stored for it,
+    /// and be vllm in place of the built-in plugin
+    #[arg(long, global = true, value_name = "ID", requires = "plugin")]
+    pub(super) plugin_id: Option<String>,
+
     /// Whose plugin files are loaded: keys, digests and what is revoked, JSON5
     /// [default: provider-host/trust.json5 in $XDG_CONFIG_HOME or ~/.config, then any file]
     #[arg(long, global = true, value_name = "FILE")]
@@ -45,6 +50,21 @@ pub(super) struct Arguments {
 
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+impl Arguments {
+    /// `--base-url`, of the commands that have it.
+    pub(super) fn base_url(&self) -> Option<&str> {
+        let server = match &self.command {
+            Command::Models {
+                command: ModelsCommand::List { server, .. },
+            } => server,
+            Command::Chat(options) => &options.server,
+            Command::Doctor(server) => server,
+            _ => return None,
+        };
+        server.base_url.as_deref()
+    }
 }
 
 /// How much is logged.
@@ -84,7 +104,7 @@ pub(super) enum Command {
     /// One streamed chat
     Chat(ChatOptions),
     /// Checks configuration, key, server and model, and says what to do
-    Doctor,
+    Doctor(ServerOptions),
     /// Keys in a file that only you can read
     Auth {
         #[command(subcommand)]
@@ -115,11 +135,26 @@ pub(super) enum ModelsCommand {
         /// Prints one JSON object
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        server: ServerOptions,
     },
+}
+
+/// Which server a command talks to.
+#[derive(Debug, Args)]
+pub(super) struct ServerOptions {
+    /// The server's API, such as http://gpu:8000/v1, in place of the configuration's baseUrl; its
+    /// models are discovered, with or without a key [default: $VLLM_BASE_URL, then the
+    /// configuration, then http://127.0.0.1:8000/v1]
+    #[arg(long, value_name = "URL")]
+    pub(super) base_url: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ChatOptions {
+    #[command(flatten)]
+    pub(super) server: ServerOptions,
+
     /// Model reference, such as vllm/Qwen/Qwen3-8B
     /// [default: agents.defaults.model.primary]
     #[arg(long, value_name = "REF")]
@@ -319,6 +354,10 @@ mod tests {
         let lines = [
             "models list",
             "models list --provider vllm --json",
+            "models list --base-url http://gpu:8000/v1",
+            "chat --base-url http://gpu:8000/v1 hello",
+            "doctor --base-url http://gpu:8000/v1",
+            "--plugin p.wasm --plugin-id vllm chat --watch",
             "--config c.json --plugin p.wasm --log-level debug doctor",
             "chat --model vllm/a --system s --image a.png --image b.png --max-tokens 5 \
              --temperature 0.5 --reasoning high --extra {} --json hello",
@@ -362,6 +401,8 @@ mod tests {
             "chat --record r.jsonl --replay r.jsonl x",
             "chat --replay-full-speed x",
             "mock --listen nowhere",
+            "mock --base-url http://gpu:8000/v1",
+            "--plugin-id vllm models list",
             "plugin fuzz",
             "plugin fuzz p.wasm --seconds 0",
             "plugin fuzz p.wasm --replay finding-0.json --seed 7",

@@ -48,17 +48,17 @@ impl Carrier {
         configuration: &Configuration,
         plugin: &Plugin,
         profiles: &Profiles,
+        base_url: Option<&str>,
     ) -> provider_host::Result<Wiring> {
-        let manifest = plugin.manifest();
         let wire = |environment: &Environment<'_>| {
-            Wiring::new(configuration, manifest, environment, profiles)
+            Wiring::with_base_url(configuration, plugin, environment, profiles, base_url)
         };
         if !matches!(self, Self::Replay(..)) {
             return wire(&opened::environment);
         }
         let filled = |name: &str| opened::environment(name).or_else(|| Some(NO_SECRET.to_owned()));
         // The provider's own variable goes before a configured key, and would be said to.
-        let but_the_key = |name: &str| match manifest.key_variable.as_deref() == Some(name) {
+        let but_the_key = |name: &str| match plugin.key_variable() == Some(name) {
             true => opened::environment(name),
             false => filled(name),
         };

@@ -58,7 +58,8 @@ async fn show(arguments: &Arguments) -> anyhow::Result<()> {
 
     heading("2. The plugin", "a WebAssembly component, in a sandbox")?;
     let engine = opened::engine()?;
-    let plugin = opened::plugin(&engine, arguments)?;
+    // The demo's key and server are its own: a plugin gains nothing by its id.
+    let plugin = opened::plugin(&engine, arguments)?.with_approved_id();
     let wired = wire(&mock, &plugin)?;
     let provider = wired.provider(&plugin, wired.settings())?;
     introduce(&plugin, &wired)?;
@@ -108,7 +109,7 @@ fn wire(mock: &Mock, plugin: &Plugin) -> anyhow::Result<Wiring> {
     profiles.set(id, KEY)?;
     Ok(Wiring::new(
         &configuration,
-        plugin.manifest(),
+        plugin,
         &environment,
         &profiles,
     )?)

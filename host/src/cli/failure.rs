@@ -161,7 +161,10 @@ pub(super) fn status(error: &anyhow::Error) -> Status {
         Some(error)
             if matches!(
                 error.kind(),
-                ErrorKind::InvalidConfig | ErrorKind::InvalidRequest
+                ErrorKind::InvalidConfig
+                    | ErrorKind::InvalidRequest
+                    | ErrorKind::InvalidPlugin
+                    | ErrorKind::UntrustedPlugin
             ) && !answered(error) =>
         {
             Status::Usage
@@ -244,13 +247,21 @@ fn of_configuration(error: &ConfigError) -> Option<String> {
             String::from("set it again, without what came along when it was copied")
         }
         ConfigError::Read { .. } => String::from("check the path, and that you may read the file"),
+        ConfigError::NoBaseUrl { .. } => {
+            String::from("or add --base-url URL: a plugin file does not choose its own server")
+        }
+        ConfigError::IdNotApproved { id } => format!(
+            "if that is what you want, add --plugin-id {id}, or set plugins.entries.{id}.enabled \
+             and plugins.load.paths in the configuration, or list the plugin under `ids` in the \
+             trust file"
+        ),
         _ => return None,
     })
 }
 
 /// The cause of an error, where the library keeps one of this type: it knows
 /// what the kind alone does not say.
-fn cause<T: std::error::Error + 'static>(error: &Error) -> Option<&T> {
+pub(super) fn cause<T: std::error::Error + 'static>(error: &Error) -> Option<&T> {
     std::error::Error::source(error)?.downcast_ref()
 }
 
@@ -258,6 +269,7 @@ const WHICH_KEY: &str = "`provider-host doctor` says which key is used";
 
 fn of_provider(error: &Error) -> Vec<String> {
     let mut hints = Vec::new();
+
     if let Some(error) = cause::<ConfigError>(error) {
         hints.extend(of_configuration(error));
     }

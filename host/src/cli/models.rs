@@ -12,7 +12,7 @@ use super::{amount, json, terminal};
 
 /// Runs the command.
 pub(super) async fn run(arguments: &Arguments, command: &ModelsCommand) -> anyhow::Result<Status> {
-    let ModelsCommand::List { provider, json } = command;
+    let ModelsCommand::List { provider, json, .. } = command;
     let opened = opened::open(arguments, &super::carrier::Carrier::Network).await?;
     let id = &opened.plugin.manifest().id;
     if let Some(asked) = provider

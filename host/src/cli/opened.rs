@@ -5,10 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use provider_host::configuration::{Configuration, ModelReference};
+use provider_host::configuration::{ConfigError, Configuration, ModelReference};
 use provider_host::credentials::{CredentialError, ProfileFile, Profiles};
-use provider_host::plugin::Compiler;
 use provider_host::plugin::trust::Trust;
+use provider_host::plugin::{Compiler, IdApproval};
 use provider_host::registry::{Registry, Slot, SwapPolicy};
 use provider_host::{Engine, EngineOptions, Error, ErrorKind, Plugin, Provider, Wiring, types};
 
@@ -36,9 +36,9 @@ pub(super) async fn open(arguments: &Arguments, carrier: &Carrier) -> anyhow::Re
     let configuration = configuration(arguments)?;
     let profiles = profiles()?;
     // What is wrong with a plugin or its policy is not wrong in the configuration.
-    let plugin = plugin(&engine()?, arguments)?;
+    let plugin = approved_plugin(&engine()?, arguments, &configuration)?;
     let file = configuration.file().map(std::path::Path::to_owned);
-    with(configuration, profiles, plugin, carrier)
+    with(configuration, profiles, plugin, carrier, arguments)
         .await
         .map_err(|error| failure::under(file.as_deref(), error))
 }
@@ -48,8 +48,9 @@ async fn with(
     profiles: Profiles,
     plugin: Plugin,
     carrier: &Carrier,
+    arguments: &Arguments,
 ) -> anyhow::Result<Opened> {
-    let wired = wire(carrier, &configuration, &profiles, &plugin)?;
+    let wired = wire(carrier, &configuration, &profiles, &plugin, arguments)?;
     let (provider, carried) = carrier.provider(&wired, &plugin)?;
     warn_of(provider.check_settings().await?);
     Ok(Opened {
@@ -66,8 +67,16 @@ fn wire(
     configuration: &Configuration,
     profiles: &Profiles,
     plugin: &Plugin,
+    arguments: &Arguments,
 ) -> anyhow::Result<Wiring> {
-    let wired = carrier.wire(configuration, plugin, profiles)?;
+    let wire = |base_url: Option<&str>| carrier.wire(configuration, plugin, profiles, base_url);
+    let wired = match wire(base_url(arguments, plugin).as_deref()) {
+        Ok(wired) => wired,
+        Err(error) => match asked_base_url(&error, plugin)? {
+            Some(url) => wire(Some(&url))?,
+            None => return Err(error.into()),
+        },
+    };
     for note in &wired.resolved.notes {
         terminal::warning(&with_path(note.path.as_deref(), &note.message));
     }
@@ -91,7 +100,7 @@ pub(super) struct Served {
 pub(super) async fn serve(arguments: &Arguments) -> anyhow::Result<Served> {
     let configuration = configuration(arguments)?;
     let profiles = profiles()?;
-    let plugin = plugin(&engine()?, arguments)?;
+    let plugin = approved_plugin(&engine()?, arguments, &configuration)?;
     let mut rules = SwapPolicy::new();
     if let Some(policy) = policy(arguments)? {
         rules = rules.with_trust(policy.trust);
@@ -99,7 +108,13 @@ pub(super) async fn serve(arguments: &Arguments) -> anyhow::Result<Served> {
     let registry = Registry::with_policy(rules);
     let file = configuration.file().map(Path::to_owned);
     let slot = async {
-        let wired = wire(&Carrier::Network, &configuration, &profiles, &plugin)?;
+        let wired = wire(
+            &Carrier::Network,
+            &configuration,
+            &profiles,
+            &plugin,
+            arguments,
+        )?;
         let slot = registry.serve(&plugin, wired.options(wired.settings())?)?;
         warn_of(slot.check_settings().await?);
         Ok(slot)
@@ -184,6 +199,80 @@ pub(super) fn plugin(engine: &Engine, arguments: &Arguments) -> anyhow::Result<P
             .hint("correct --plugin, or leave it out to use the plugin that this host has built in")
             .into(),
         Err(error) => error,
+    })
+}
+
+/// The plugin that the command line asks for, with its id approved if the user did so: by
+/// `--plugin-id`, or in the configuration.
+pub(super) fn approved_plugin(
+    engine: &Engine,
+    arguments: &Arguments,
+    configuration: &Configuration,
+) -> anyhow::Result<Plugin> {
+    let plugin = plugin(engine, arguments)?;
+    let Some(file) = &arguments.plugin else {
+        return Ok(plugin);
+    };
+    let id = &plugin.manifest().id;
+    if let Some(named) = &arguments.plugin_id {
+        if named != id {
+            return Err(Failure::usage(format!(
+                "--plugin-id is {named:?}, and the plugin {} is the provider {id:?}",
+                file.display()
+            ))
+            .into());
+        }
+        return Ok(plugin.with_approved_id());
+    }
+    let approved = configuration
+        .approves_plugin(id, file, &environment)
+        .map_err(|error| failure::under(configuration.file(), error.into()))?;
+    Ok(match approved {
+        true => plugin.with_approved_id(),
+        false => plugin,
+    })
+}
+
+/// The base URL that the user named beside the configuration: `--base-url`, or the variable
+/// `<ID>_BASE_URL` for a plugin whose id is approved. An unapproved plugin chose its id, and with it
+/// the variable.
+pub(super) fn base_url(arguments: &Arguments, plugin: &Plugin) -> Option<String> {
+    if let Some(url) = arguments.base_url() {
+        return Some(url.to_owned());
+    }
+    base_url_variable(plugin).and_then(|(_, url)| url)
+}
+
+/// The variable for the base URL of an approved plugin, and its value if it is not blank.
+pub(super) fn base_url_variable(plugin: &Plugin) -> Option<(String, Option<String>)> {
+    if plugin.id_approval() == IdApproval::None {
+        return None;
+    }
+    let id = plugin.manifest().id.to_ascii_uppercase();
+    let name = format!("{}_BASE_URL", id.replace('-', "_"));
+    let url = environment(&name).filter(|url| !url.trim().is_empty());
+    Some((name, url))
+}
+
+/// Asks for the base URL that nobody named, if there is somebody to ask.
+fn asked_base_url(error: &Error, plugin: &Plugin) -> anyhow::Result<Option<String>> {
+    let Some(ConfigError::NoBaseUrl { suggested, .. }) = failure::cause(error) else {
+        return Ok(None);
+    };
+    if !terminal::can_ask() {
+        return Ok(None);
+    }
+    let answer = terminal::ask(&match suggested {
+        Some(url) => format!(
+            "Base URL of the provider {} (the plugin suggests {url:?}; type yes to use it): ",
+            plugin.manifest().id
+        ),
+        None => format!("Base URL of the provider {}: ", plugin.manifest().id),
+    })?;
+    Ok(match (answer.trim(), suggested) {
+        ("", _) => None,
+        ("yes", Some(url)) => Some(url.clone()),
+        (url, _) => Some(url.to_owned()),
     })
 }
 

@@ -166,6 +166,7 @@ mod tests {
 
     fn options() -> ChatOptions {
         ChatOptions {
+            server: super::super::arguments::ServerOptions { base_url: None },
             model: None,
             system: None,
             image: Vec::new(),

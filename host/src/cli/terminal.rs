@@ -8,9 +8,12 @@
 //! and keep to their line, so that no server can write a `hint:` of its own.
 
 use std::borrow::Cow;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
+
+/// Most bytes of a reply to a question.
+const LONGEST_REPLY: u64 = 8 << 10;
 
 pub(super) const DIM: Style = Style::new().dimmed();
 pub(super) const BOLD: Style = Style::new().bold();
@@ -78,6 +81,28 @@ pub(super) fn is_harmful(character: char) -> bool {
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
         _ => character.is_control(),
     }
+}
+
+/// Whether a question can be asked: a person sees stderr and types into stdin.
+pub(super) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && stderr_is_terminal()
+}
+
+/// Asks a question on stderr and reads one line of at most 8 KiB from stdin.
+///
+/// # Errors
+///
+/// What reading or writing gave.
+pub(super) fn ask(question: &str) -> std::io::Result<String> {
+    let mut stderr = anstream::stderr();
+    write!(stderr, "{}", escaped(question))?;
+    stderr.flush()?;
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .take(LONGEST_REPLY)
+        .read_line(&mut line)?;
+    Ok(line)
 }
 
 /// Tells of an error and what can be done, on stderr.

@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::environment::Environment;
 use super::error::ConfigError;
 use super::interpolation::interpolate_plain;
+use super::provider::Note;
 use super::secret::plain;
-use super::{Configuration, ModelReference, path};
+use super::{Configuration, ModelReference, path, schema};
 
 /// The models of `agents.defaults.model`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,7 +94,7 @@ impl Configuration {
     pub(super) fn model_entries(
         &self,
         provider: &str,
-        environment: &Environment<'_>,
+        notes: &mut Vec<Note>,
     ) -> Result<ModelEntries, ConfigError> {
         let mut entries = ModelEntries::default();
         let Some(models) = self.object_at(&["agents", "defaults", "models"])? else {
@@ -131,7 +132,8 @@ impl Configuration {
                 return Err(ConfigError::wrong_type(&at, params, "an object"));
             }
             let mut params = params.clone();
-            plain(&mut params, &at, environment)?;
+            schema::drop_credentials(&mut params, &at, notes);
+            plain(&mut params, &at)?;
             entries
                 .params
                 .push((reference.model().to_owned(), params.to_string()));
@@ -239,21 +241,23 @@ mod tests {
     #[test]
     fn settings_by_model_are_those_of_the_provider_only() {
         let text = "{agents: {defaults: {models: {
-            'vllm/Qwen/Qwen3-8B': {params: {temperature: 0.5, note: '${M}'}},
+            'vllm/Qwen/Qwen3-8B': {params: {temperature: 0.5, note: '$${M}', x: {apiKey: 'k'}}},
             'VLLM/b': {alias: 'bee'},
             'vllm/c': {params: {}},
             'other/x': {params: '${GONE}'},
             'no-reference': 1,
         }}}}";
         let configuration = Configuration::parse(text, "f").unwrap();
-        let entries = configuration.model_entries("vllm", &environment).unwrap();
+        let entries = configuration
+            .model_entries("vllm", &mut Vec::new())
+            .unwrap();
         assert!(!entries.wildcard);
         assert_eq!(
             entries.params,
             [
                 (
                     "Qwen/Qwen3-8B".into(),
-                    r#"{"note":"Qwen/Qwen3-8B","temperature":0.5}"#.into()
+                    r#"{"note":"${M}","temperature":0.5,"x":{"apiKey":null}}"#.into()
                 ),
                 ("c".into(), "{}".into())
             ]
@@ -261,7 +265,9 @@ mod tests {
         for key in ["vllm/*", " VLLM / * "] {
             let text = format!("{{agents: {{defaults: {{models: {{'{key}': {{}}}}}}}}}}");
             let configuration = Configuration::parse(&text, "f").unwrap();
-            let entries = configuration.model_entries("vllm", &environment).unwrap();
+            let entries = configuration
+                .model_entries("vllm", &mut Vec::new())
+                .unwrap();
             assert!(entries.wildcard && entries.params.is_empty(), "{key}");
         }
     }
@@ -279,13 +285,13 @@ mod tests {
             ),
             (
                 "{agents: {defaults: {models: {'vllm/a': {params: {x: ['${GONE}']}}}}}}",
-                "agents.defaults.models[\"vllm/a\"].params.x[0] uses it",
+                "agents.defaults.models[\"vllm/a\"].params.x[0] uses the environment variable GONE",
             ),
         ];
         for (text, expected) in cases {
             let configuration = Configuration::parse(text, "f").unwrap();
             let error = configuration
-                .model_entries("vllm", &environment)
+                .model_entries("vllm", &mut Vec::new())
                 .unwrap_err()
                 .to_string();
             assert!(error.contains(expected), "{text}: {error}");

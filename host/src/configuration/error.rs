@@ -50,6 +50,18 @@ pub enum ConfigError {
         /// Where it is used.
         path: String,
     },
+    /// A variable is used in a field that the plugin reads.
+    #[error(
+        "{path} uses the environment variable {variable}, and the plugin reads this field; a \
+         variable may hold a secret, and secrets may stand only in apiKey, in headers and in \
+         request.auth: write the value itself, or $${{{variable}}} if the text itself is meant"
+    )]
+    VariableNotAllowed {
+        /// Name of the variable.
+        variable: String,
+        /// Where it is used.
+        path: String,
+    },
     /// A value is not of the kind that is allowed there.
     #[error("{path} is {found}; allowed is {allowed}")]
     WrongType {
@@ -77,13 +89,25 @@ pub enum ConfigError {
         /// What stands there.
         found: String,
     },
-    /// Neither the configuration nor the provider names a base URL.
-    #[error("provider {provider} has no base URL: set {path}")]
+    /// The user names no base URL, and the plugin may not choose one.
+    #[error("provider {provider} has no base URL: set {path}{}", suggestion(suggested.as_deref()))]
     NoBaseUrl {
         /// Provider id.
         provider: String,
         /// Where to set it.
         path: String,
+        /// The URL that the plugin's manifest names. Plugins that are not built in do not choose
+        /// the server that the user's keys go to, so it is not used.
+        suggested: Option<String>,
+    },
+    /// A plugin that nobody approved names the id of the built-in provider.
+    #[error(
+        "the plugin says that it is the provider {id:?}, which is built into this host; a plugin \
+         file gets that id, with its configuration and keys, only if you approve it"
+    )]
+    IdNotApproved {
+        /// The id.
+        id: String,
     },
     /// The key profiles can't be used.
     #[error(transparent)]
@@ -96,11 +120,13 @@ impl ConfigError {
     pub fn path(&self) -> Option<&str> {
         match self {
             Self::MissingVariable { path, .. }
+            | Self::VariableNotAllowed { path, .. }
             | Self::WrongType { path, .. }
             | Self::NotAHeaderValue { path }
             | Self::NotAReference { path, .. }
             | Self::NoBaseUrl { path, .. } => Some(path),
             Self::Missing { .. }
+            | Self::IdNotApproved { .. }
             | Self::Read { .. }
             | Self::Syntax { .. }
             | Self::Credentials(_) => None,
@@ -138,6 +164,14 @@ impl ConfigError {
             found,
             allowed: allowed.to_owned(),
         }
+    }
+}
+
+/// The end of the message about a missing base URL.
+fn suggestion(url: Option<&str>) -> String {
+    match url {
+        Some(url) => format!(" (the plugin suggests {url:?}, which is not used unless you set it)"),
+        None => String::new(),
     }
 }
 

@@ -1,5 +1,9 @@
-//! Which API key is used: a profile, then the provider's variable, then the
-//! configuration.
+//! Which API key is used.
+//!
+//! For the built-in plugin: a stored profile, then the provider's variable, then `apiKey` of the
+//! configuration, which is OpenClaw's order. For any other plugin: a stored profile if the user
+//! approved the plugin's id, then `apiKey`, then the variable. There the user's own word goes before
+//! the variable, because the manifest names the variable.
 //!
 //! Only what is used is looked at: with a profile for the provider, a missing
 //! variable in `apiKey` is nobody's business. (OpenClaw's discovery asks the
@@ -16,6 +20,7 @@ use super::interpolation::{interpolate_plain, is_variable_name, sole_variable};
 use super::provider::Note;
 use super::secret::{check_header_value, from_reference};
 use crate::credentials::{Profiles, clean_key};
+use crate::plugin::{IdApproval, own_key_variable};
 
 /// Where the API key came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,39 +57,94 @@ pub(super) struct Stored<'a> {
     pub(super) order: &'a [String],
 }
 
-/// Chooses the key. `configured` is the value of `apiKey`, which stands at
-/// `path`. A stored profile that would have gone first and can't be used is
-/// said to be so in `notes`.
+/// Whose key is chosen.
+#[derive(Clone, Copy)]
+pub(super) struct Owner<'a> {
+    /// The provider's id.
+    pub(super) id: &'a str,
+    /// The manifest's variable.
+    pub(super) key_variable: Option<&'a str>,
+    /// Who vouches for the id.
+    pub(super) approval: IdApproval,
+}
+
+/// Chooses the key. `configured` is the value of `apiKey`, which stands at `path`. `notes` gets a
+/// note for each key that the user may expect to be used and that is not.
 pub(super) fn choose(
-    provider: &str,
-    key_variable: Option<&str>,
+    owner: Owner<'_>,
     configured: Option<&Value>,
     path: &str,
     environment: &Environment<'_>,
     stored: Stored<'_>,
     notes: &mut Vec<Note>,
 ) -> Result<Key, ConfigError> {
+    let key = from_profile(owner, environment, stored, notes);
+    if key.is_some() {
+        return Ok(key);
+    }
+    let configured = || match configured {
+        Some(value) => from_configuration(value, path, owner.key_variable, environment),
+        None => Ok(None),
+    };
+    if owner.approval == IdApproval::BuiltIn {
+        let variable = owner.key_variable;
+        let key = variable.map_or(Ok(None), |name| from_variable(name, environment))?;
+        return if key.is_some() { Ok(key) } else { configured() };
+    }
+    let key = configured()?;
+    if key.is_some() {
+        return Ok(key);
+    }
+    match owner.key_variable {
+        Some(name) if name == own_key_variable(owner.id) => from_variable(name, environment),
+        Some(name) if environment(name).is_some() => {
+            notes.push(Note {
+                code: "key-not-used",
+                path: Some(path.to_owned()),
+                message: format!(
+                    "the plugin names the environment variable {name} for its key; it is not \
+                     used, because it is not {}: to send it, set {path} to \"${{{name}}}\"",
+                    own_key_variable(owner.id)
+                ),
+            });
+            Ok(None)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The key of a stored profile. A plugin whose id nobody approved gets none.
+fn from_profile(
+    owner: Owner<'_>,
+    environment: &Environment<'_>,
+    stored: Stored<'_>,
+    notes: &mut Vec<Note>,
+) -> Key {
     let Stored { profiles, order } = stored;
-    let choice = profiles.choose(provider, order, environment, SystemTime::now());
+    let choice = profiles.choose(owner.id, order, environment, SystemTime::now());
+    if owner.approval == IdApproval::None {
+        if let Some(credential) = choice.credential {
+            notes.push(Note {
+                code: "profile-not-used",
+                path: None,
+                message: format!(
+                    "key profile {} is not used: the plugin file alone says that it is the \
+                     provider {:?}; approve its id to let it use the profile",
+                    credential.profile(),
+                    owner.id
+                ),
+            });
+        }
+        return None;
+    }
     notes.extend(choice.passed_over.into_iter().map(|(id, why)| Note {
         code: "profile-not-used",
         path: None,
         message: format!("key profile {id} is not used: {why}"),
     }));
-    if let Some(credential) = choice.credential {
-        let source = KeySource::Profile(credential.profile().to_owned());
-        return Ok(Some((credential.key().to_owned(), source)));
-    }
-    if let Some(variable) = key_variable {
-        let key = from_variable(variable, environment)?;
-        if key.is_some() {
-            return Ok(key);
-        }
-    }
-    match configured {
-        Some(value) => from_configuration(value, path, key_variable, environment),
-        None => Ok(None),
-    }
+    let credential = choice.credential?;
+    let source = KeySource::Profile(credential.profile().to_owned());
+    Some((credential.key().to_owned(), source))
 }
 
 fn from_variable(variable: &str, environment: &Environment<'_>) -> Result<Key, ConfigError> {
@@ -153,6 +213,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const BUILT_IN: Owner<'_> = Owner {
+        id: "vllm",
+        key_variable: Some("VLLM_API_KEY"),
+        approval: IdApproval::BuiltIn,
+    };
 
     fn environment(name: &str) -> Option<String> {
         match name {
@@ -226,8 +292,7 @@ mod tests {
         for (index, (profiles, environment, configured, expected)) in cases.into_iter().enumerate()
         {
             let key = choose(
-                "vllm",
-                Some("VLLM_API_KEY"),
+                BUILT_IN,
                 configured,
                 "p.apiKey",
                 &environment,
@@ -238,6 +303,84 @@ mod tests {
                 &mut Vec::new(),
             );
             assert_eq!(key.unwrap(), expected, "case {index}");
+        }
+    }
+
+    #[test]
+    fn a_plugin_file_gets_the_users_own_key_before_a_variable_and_no_profile_without_approval() {
+        let mut stored = Profiles::empty();
+        stored.set("my-gpu", "from-profile").unwrap();
+        let none = Profiles::empty();
+        let environment = |name: &str| match name {
+            "MY_GPU_API_KEY" => Some("from-variable".into()),
+            "AWS_SECRET_ACCESS_KEY" => Some("from-aws".into()),
+            _ => None,
+        };
+        let own = Some("MY_GPU_API_KEY");
+        let foreign = Some("AWS_SECRET_ACCESS_KEY");
+        let literal = json!("from-configuration");
+        let named = json!("AWS_SECRET_ACCESS_KEY");
+        let profile = KeySource::Profile("my-gpu:default".into());
+        let variable = |name: &str| KeySource::Environment(name.into());
+        let (user, nobody) = (IdApproval::User, IdApproval::None);
+        let cases = [
+            (&stored, user, own, None, Some(("from-profile", profile))),
+            (
+                &stored,
+                nobody,
+                own,
+                Some(&literal),
+                Some(("from-configuration", KeySource::Configuration)),
+            ),
+            (
+                &none,
+                user,
+                own,
+                Some(&literal),
+                Some(("from-configuration", KeySource::Configuration)),
+            ),
+            (
+                &stored,
+                nobody,
+                own,
+                None,
+                Some(("from-variable", variable("MY_GPU_API_KEY"))),
+            ),
+            (&stored, nobody, foreign, None, None),
+            (&none, user, foreign, None, None),
+            (
+                &none,
+                nobody,
+                foreign,
+                Some(&named),
+                Some(("from-aws", variable("AWS_SECRET_ACCESS_KEY"))),
+            ),
+        ];
+        for (index, (profiles, approval, key_variable, configured, expected)) in
+            cases.into_iter().enumerate()
+        {
+            let owner = Owner {
+                id: "my-gpu",
+                key_variable,
+                approval,
+            };
+            let stored = Stored {
+                profiles,
+                order: &[],
+            };
+            let mut notes = Vec::new();
+            let key = choose(
+                owner,
+                configured,
+                "p.apiKey",
+                &environment,
+                stored,
+                &mut notes,
+            );
+            let expected = expected.map(|(key, source)| (String::from(key), source));
+            assert_eq!(key.unwrap(), expected, "case {index}");
+            let unused = notes.iter().any(|note| note.code == "key-not-used");
+            assert_eq!(unused, expected.is_none(), "case {index}: {notes:?}");
         }
     }
 
@@ -272,8 +415,7 @@ mod tests {
         let none = Profiles::empty();
         for (configured, expected) in cases {
             let key = choose(
-                "vllm",
-                Some("VLLM_API_KEY"),
+                BUILT_IN,
                 Some(&configured),
                 "p.apiKey",
                 &environment,
@@ -312,8 +454,7 @@ mod tests {
         ];
         for (configured, expected) in cases {
             let error = choose(
-                "vllm",
-                Some("VLLM_API_KEY"),
+                BUILT_IN,
                 Some(&configured),
                 "p.apiKey",
                 &environment,

@@ -15,22 +15,43 @@ use serde_json::{Map, Value};
 use super::environment::Environment;
 use super::error::ConfigError;
 use super::key::{self, KeySource};
+use super::schema::Schema;
 use super::secret::Resolver;
-use super::{Configuration, agents, path};
+use super::{Configuration, agents, base_url, path};
 use crate::credentials::Profiles;
+use crate::plugin::{BUILT_IN_ID, IdApproval};
 use transport::Transport;
 
 /// Longest `timeoutSeconds`: a day. More is a mistake of unit.
 const LONGEST_TIMEOUT: f64 = 86_400.0;
 
-/// What has to be known of a provider before its settings are resolved. A
-/// plugin's manifest says it.
+/// What has to be known of a provider before its settings are resolved.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ProviderFacts<'a> {
-    /// Environment variable that holds the API key by convention.
+    /// Environment variable that holds the API key, as the plugin's manifest names it.
     pub key_variable: Option<&'a str>,
-    /// Base URL where the configuration names none.
+    /// Base URL that the plugin's manifest names. It is used for the built-in plugin only.
     pub default_base_url: Option<&'a str>,
+    /// JSON Schema of the provider's entry, as the manifest has it. The plugin receives the fields
+    /// that it names; of others it receives the key with the value `null`. Absent: none is named.
+    pub config_schema: Option<&'a str>,
+    /// Who vouches for the plugin's id.
+    pub approval: IdApproval,
+    /// Base URL that the user named beside the configuration, such as `--base-url`. It goes before
+    /// the configuration's, and the server there is asked for its models.
+    pub base_url: Option<&'a str>,
+}
+
+/// Where a base URL came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BaseUrlSource {
+    /// The user, beside the configuration ([`ProviderFacts::base_url`]).
+    Named,
+    /// `baseUrl` of the provider's entry.
+    Configuration,
+    /// The manifest of the built-in plugin.
+    Default,
 }
 
 /// The settings as the plugin gets them. Every secret is a placeholder.
@@ -76,8 +97,10 @@ pub struct UnreadyModel {
 pub struct Resolved {
     /// What the plugin gets.
     pub settings: SettingsText,
-    /// The configured base URL, else the provider's own; trimmed.
+    /// The base URL, trimmed.
     pub base_url: String,
+    /// Where the base URL came from.
+    pub base_url_source: BaseUrlSource,
     /// `request.allowPrivateNetwork`.
     pub allow_private: bool,
     /// Certificates to trust beside the system's, as PEM: `request.tls.ca`.
@@ -114,17 +137,27 @@ impl Configuration {
         mint: &mut dyn FnMut(String) -> String,
     ) -> Result<Resolved, ConfigError> {
         let id = id.trim().to_lowercase();
+        if id == BUILT_IN_ID && facts.approval == IdApproval::None {
+            return Err(ConfigError::IdNotApproved { id });
+        }
         let mut notes = self.general_notes();
         let (at, entry) = self.entry(&id, &mut notes)?;
-        let present = entry.is_some();
+        let named = facts.base_url.map(str::trim).filter(|url| !url.is_empty());
+        let present = entry.is_some() || named.is_some();
         let mut entry = entry.cloned().unwrap_or_default();
+        if let Some(url) = named {
+            entry.insert("baseUrl".to_owned(), Value::from(url));
+        }
 
         let key_path = path::member(&at, "apiKey");
         let configured_key = entry.remove("apiKey");
         let order = self.profile_order(&id)?;
         let key = key::choose(
-            &id,
-            facts.key_variable,
+            key::Owner {
+                id: &id,
+                key_variable: facts.key_variable,
+                approval: facts.approval,
+            },
             configured_key.as_ref(),
             &key_path,
             environment,
@@ -142,6 +175,20 @@ impl Configuration {
         );
 
         let transport = Transport::take(&mut entry, &at)?;
+        // What the host reads itself, whether or not the plugin may see it.
+        let base_url = base_url::resolve(&entry, &at, &id, facts, environment)?;
+        let base_url_source = match named {
+            Some(_) => BaseUrlSource::Named,
+            None => base_url.source,
+        };
+        if let Some(text @ Value::String(_)) = entry.get_mut("baseUrl") {
+            *text = Value::from(base_url.text.as_str());
+        }
+        let allow_private = allow_private(&entry, &at)?;
+        let timeout = timeout(&entry, &at)?;
+
+        let schema = Schema::parse(facts.config_schema.unwrap_or_default());
+        schema.retain_named(&mut entry, &at, &mut notes);
         let mut resolver = Resolver::new(environment, mint);
         resolver.entry(&mut entry, &at)?;
         let unready = resolver.unready;
@@ -150,11 +197,11 @@ impl Configuration {
             path: None,
             message: format!("model {} can't be used: {}", model.id, model.why),
         }));
-        let agents::ModelEntries { wildcard, params } = self.model_entries(&id, environment)?;
+        for secret in base_url.secrets {
+            mint(secret);
+        }
+        let agents::ModelEntries { wildcard, params } = self.model_entries(&id, &mut notes)?;
 
-        let base_url = base_url(&entry, &at, &id, facts)?;
-        let allow_private = allow_private(&entry, &at)?;
-        let timeout = timeout(&entry, &at)?;
         let ca_pem = transport.certificates(self.file(), &at, environment, &mut notes)?;
         let (api_key, key_source) = match key {
             Some((key, source)) => (Some(mint(key)), source),
@@ -164,10 +211,11 @@ impl Configuration {
             settings: SettingsText {
                 config: present.then(|| Value::Object(entry).to_string()),
                 api_key,
-                discover: wildcard,
+                discover: wildcard || named.is_some(),
                 models: params,
             },
-            base_url,
+            base_url: base_url.text,
+            base_url_source,
             allow_private,
             ca_pem,
             timeout,
@@ -283,39 +331,6 @@ fn note_unused_key(
             message: format!("not used: {used} goes before it"),
         });
     }
-}
-
-/// The configured base URL, else the provider's own. A blank one counts as
-/// none, as OpenClaw has it.
-fn base_url(
-    entry: &Map<String, Value>,
-    at: &str,
-    id: &str,
-    facts: &ProviderFacts<'_>,
-) -> Result<String, ConfigError> {
-    let at = path::member(at, "baseUrl");
-    let configured = match entry.get("baseUrl") {
-        None | Some(Value::Null) => "",
-        Some(Value::String(text)) => text.trim(),
-        Some(other) => {
-            return Err(ConfigError::wrong_type(
-                &at,
-                other,
-                "a URL, such as \"http://127.0.0.1:8000/v1\"",
-            ));
-        }
-    };
-    let url = match (configured, facts.default_base_url) {
-        ("", Some(default)) => default.trim(),
-        (configured, _) => configured,
-    };
-    if url.is_empty() {
-        return Err(ConfigError::NoBaseUrl {
-            provider: id.to_owned(),
-            path: at,
-        });
-    }
-    Ok(url.to_owned())
 }
 
 fn allow_private(entry: &Map<String, Value>, at: &str) -> Result<bool, ConfigError> {

@@ -5,7 +5,8 @@
 //! variable becomes a placeholder (`Bearer ${TOKEN}` keeps its `Bearer `), and
 //! so does the whole of a literal that is a credential by its place (`token`
 //! and `value` of `request.auth`, headers such as `authorization`) or by its
-//! form ([`looks_like_a_key`]). Everywhere else a variable is put in as it is.
+//! form ([`looks_like_a_key`]). Everywhere else a variable is refused ([`plain`]), because the plugin
+//! reads what stands there.
 //!
 //! Only what is used is resolved. A variable that is missing in the headers of
 //! one model takes that model out of use and leaves the others alone.
@@ -57,7 +58,7 @@ impl<'a, 'm> Resolver<'a, 'm> {
     }
 
     /// Resolves the whole entry in place. `apiKey`, `request.tls` and
-    /// `request.proxy` have been taken out before.
+    /// `request.proxy` have been taken out before, and `baseUrl` is resolved.
     pub(super) fn entry(
         &mut self,
         entry: &mut Map<String, Value>,
@@ -69,7 +70,9 @@ impl<'a, 'm> Resolver<'a, 'm> {
                 ("headers", Value::Object(headers)) => self.headers(headers, &at)?,
                 ("request", Value::Object(request)) => self.request(request, &at)?,
                 ("models", Value::Array(models)) => self.models(models, &at)?,
-                (_, value) => plain(value, &at, self.environment)?,
+                // Resolved before (`base_url`).
+                ("baseUrl", _) => {}
+                (_, value) => plain(value, &at)?,
             }
         }
         Ok(())
@@ -100,12 +103,12 @@ impl<'a, 'm> Resolver<'a, 'm> {
     /// by which it can be set apart, is no error and comes back.
     fn model(&mut self, model: &mut Value, at: &str) -> Result<Option<String>, ConfigError> {
         let Value::Object(model) = model else {
-            return plain(model, at, self.environment).map(|()| None);
+            return plain(model, at).map(|()| None);
         };
         // The headers last: the model's id must be known by then.
         let headers = model.remove("headers");
         for (key, value) in model.iter_mut() {
-            plain(value, &path::member(at, key), self.environment)?;
+            plain(value, &path::member(at, key))?;
         }
         let Some(mut headers) = headers else {
             return Ok(None);
@@ -113,7 +116,7 @@ impl<'a, 'm> Resolver<'a, 'm> {
         let at = path::member(at, "headers");
         let resolved = match &mut headers {
             Value::Object(headers) => self.headers(headers, &at),
-            other => plain(other, &at, self.environment),
+            other => plain(other, &at),
         };
         match resolved {
             Ok(()) => {
@@ -135,7 +138,7 @@ impl<'a, 'm> Resolver<'a, 'm> {
             match (key.as_str(), value) {
                 ("headers", Value::Object(headers)) => self.headers(headers, &at)?,
                 ("auth", Value::Object(auth)) => self.auth(auth, &at)?,
-                (_, value) => plain(value, &at, self.environment)?,
+                (_, value) => plain(value, &at)?,
             }
         }
         Ok(())
@@ -154,7 +157,7 @@ impl<'a, 'm> Resolver<'a, 'm> {
             let at = path::member(at, key);
             match key.as_str() {
                 // What the plugin has to read to know what to do.
-                "mode" | "headerName" => plain(value, &at, self.environment)?,
+                "mode" | "headerName" => plain(value, &at)?,
                 _ => self.secret(value, &at, matches!(key.as_str(), "token" | "value"))?,
             }
         }
@@ -195,22 +198,27 @@ impl<'a, 'm> Resolver<'a, 'm> {
     }
 }
 
-/// Puts variables in where they are no secrets.
-pub(super) fn plain(
-    value: &mut Value,
-    at: &str,
-    environment: &Environment<'_>,
-) -> Result<(), ConfigError> {
+/// Takes the escapes out of the texts that the plugin reads, and refuses variables in them: a value
+/// of the environment may be a secret.
+pub(super) fn plain(value: &mut Value, at: &str) -> Result<(), ConfigError> {
     match value {
-        Value::String(text) => *text = interpolate_plain(text, at, environment)?,
+        Value::String(text) => {
+            let refused = |name: &str| ConfigError::VariableNotAllowed {
+                variable: name.to_owned(),
+                path: at.to_owned(),
+            };
+            // The environment is not asked: whether it is set does not matter.
+            let any = |_: &str| Some(String::from("-"));
+            *text = interpolate(text, at, &any, &mut |name, _| Err(refused(name)))?;
+        }
         Value::Array(list) => {
             for (index, value) in list.iter_mut().enumerate() {
-                plain(value, &path::element(at, index), environment)?;
+                plain(value, &path::element(at, index))?;
             }
         }
         Value::Object(object) => {
             for (key, value) in object.iter_mut() {
-                plain(value, &path::member(at, key), environment)?;
+                plain(value, &path::member(at, key))?;
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -276,7 +284,7 @@ pub(super) fn check_header_value(
 /// Whether a literal could be a key in a header whose name says nothing: long,
 /// in one piece, letters and digits mixed. Taking a tenant's id for one costs
 /// nothing: it is sent as it is, and shown as `***`.
-fn looks_like_a_key(literal: &str) -> bool {
+pub(super) fn looks_like_a_key(literal: &str) -> bool {
     let text = literal.trim();
     text.len() >= SHORTEST_KEY
         && text.bytes().all(|byte| byte.is_ascii_graphic())

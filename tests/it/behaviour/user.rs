@@ -78,12 +78,7 @@ impl User {
         let environment = |name: &str| self.environment.get(name).cloned();
         let configuration = Configuration::parse(&self.configuration, "openclaw.json")
             .unwrap_or_else(|error| panic!("{error}: {}", self.configuration));
-        Wiring::new(
-            &configuration,
-            plugin().manifest(),
-            &environment,
-            &self.profiles,
-        )
+        Wiring::new(&configuration, plugin(), &environment, &self.profiles)
     }
 
     pub(super) fn provider(&self) -> Result<Provider, Error> {

@@ -142,3 +142,14 @@ fn module(functions: u32, results: &[ValType], body: &[u8]) -> Vec<u8> {
     module.section(&types).section(&section).section(&code);
     module.finish()
 }
+
+/// The embedded plugin with this manifest, which it did not have when it was built: its code is the
+/// same, and the host reads another id, key variable and base URL.
+pub(crate) fn with_manifest(manifest: &serde_json::Value) -> Vec<u8> {
+    let mut bytes = EMBEDDED.to_vec();
+    let name = MANIFEST_SECTION.as_bytes();
+    let found = bytes.windows(name.len()).position(|window| window == name);
+    let at = found.expect("the section of the manifest");
+    bytes[at] = b'x';
+    with_section(bytes, MANIFEST_SECTION, manifest.to_string().as_bytes())
+}

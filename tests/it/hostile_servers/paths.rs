@@ -34,7 +34,7 @@ async fn a_base_url_grants_its_server_and_not_what_lies_beside_it() {
         let nothing = |_: &str| None;
         let wiring = Wiring::new(
             &configuration.expect("a configuration"),
-            plugin().manifest(),
+            plugin(),
             &nothing,
             &Profiles::empty(),
         )

@@ -142,7 +142,7 @@ async fn observe(server: &Server, configuration: &Value) -> Result<Observed, Str
     let configuration = Configuration::parse(&configuration.to_string(), "openclaw.json")
         .map_err(|error| error.to_string())?;
     let profiles = Profiles::empty();
-    let wiring = Wiring::new(&configuration, plugin().manifest(), &environment, &profiles)
+    let wiring = Wiring::new(&configuration, plugin(), &environment, &profiles)
         .map_err(|error| error.message().to_owned())?;
     let settings = wiring.settings();
     let provider = wiring
@@ -240,7 +240,7 @@ async fn a_missing_variable_in_the_headers_of_one_model_stops_that_model_alone()
     let configuration = Configuration::parse(&text, "openclaw.json").expect("JSON5");
     let nothing = |_: &str| None;
     let profiles = Profiles::empty();
-    let wiring = Wiring::new(&configuration, plugin().manifest(), &nothing, &profiles);
+    let wiring = Wiring::new(&configuration, plugin(), &nothing, &profiles);
     let wiring = wiring.expect("a configuration that can be used");
     let provider = wiring
         .provider(plugin(), wiring.settings())
@@ -289,7 +289,7 @@ async fn openclaws_own_profile_file_gives_the_key_that_is_sent() {
     let root = configuration(server.port, &[]);
     let configuration = Configuration::parse(&root.to_string(), "openclaw.json").expect("JSON5");
     let environment = |name: &str| (name == "VLLM_API_KEY").then(|| "variable".to_owned());
-    let wiring = Wiring::new(&configuration, plugin().manifest(), &environment, &profiles);
+    let wiring = Wiring::new(&configuration, plugin(), &environment, &profiles);
     let wiring = wiring.expect("a configuration that can be used");
     let provider = wiring
         .provider(plugin(), wiring.settings())

@@ -111,7 +111,7 @@ impl Product {
         let environment = |name: &str| (name == "VLLM_API_KEY").then(|| key.map(str::to_owned))?;
         let wiring = Wiring::new(
             &configuration,
-            self.plugin.manifest(),
+            &self.plugin,
             &environment,
             &Profiles::empty(),
         )?;

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write as _};
 
+use provider_host::policy::Secrets;
+
 use crate::cli::failure::{self, Status};
 use crate::cli::terminal::{BAD, DIM, GOOD, WARNING, escaped};
 
@@ -38,9 +40,16 @@ pub(super) struct Report {
     told: Vec<&'static str>,
     /// The first check that failed, which is what the later ones wait for.
     failed: Option<(&'static str, Fault)>,
+    /// What is taken out of each line: a base URL may hold a token, and a server may repeat a key.
+    secrets: Secrets,
 }
 
 impl Report {
+    /// Takes these secrets out of all further lines.
+    pub(super) fn redact(&mut self, secrets: &Secrets) {
+        self.secrets = secrets.clone();
+    }
+
     /// All is well.
     pub(super) fn ok(&mut self, check: &'static str, text: &str) -> io::Result<()> {
         self.line(GOOD, "ok", check, text)
@@ -107,6 +116,7 @@ impl Report {
     ) -> io::Result<()> {
         debug_assert!(CHECKS.contains(&check), "{check} is not in the list");
         self.told.push(check);
+        let text = &*self.secrets.redact(text);
         let mut out = anstream::stdout();
         let text = escaped(text);
         writeln!(out, "{style}{word:<7}{style:#}  {check:<13}  {text}")

@@ -3,7 +3,8 @@
 
 use std::io;
 
-use provider_host::configuration::{Configuration, KeySource};
+use provider_host::configuration::{BaseUrlSource, Configuration, KeySource};
+use provider_host::plugin::IdApproval;
 use provider_host::policy::Reach;
 use provider_host::{Plugin, Wiring};
 
@@ -28,10 +29,10 @@ pub(super) async fn check(arguments: &Arguments, report: &mut Report) -> io::Res
     let Some(configuration) = configuration(arguments, report)? else {
         return Ok(None);
     };
-    let Some(plugin) = plugin(arguments, report)? else {
+    let Some(plugin) = plugin(arguments, &configuration, report)? else {
         return Ok(None);
     };
-    let Some(wired) = settings(&configuration, &plugin, report).await? else {
+    let Some(wired) = settings(arguments, &configuration, &plugin, report).await? else {
         return Ok(None);
     };
     let setup = Setup {
@@ -39,7 +40,7 @@ pub(super) async fn check(arguments: &Arguments, report: &mut Report) -> io::Res
         plugin,
         wired,
     };
-    let usable = key(&setup, report)? & base_url(&setup, report)?;
+    let usable = key(&setup, report)? & base_url(arguments, &setup, report)?;
     if !usable {
         return Ok(None);
     }
@@ -68,9 +69,14 @@ fn configuration(arguments: &Arguments, report: &mut Report) -> io::Result<Optio
     }
 }
 
-fn plugin(arguments: &Arguments, report: &mut Report) -> io::Result<Option<Plugin>> {
+fn plugin(
+    arguments: &Arguments,
+    configuration: &Configuration,
+    report: &mut Report,
+) -> io::Result<Option<Plugin>> {
     const CHECK: &str = "plugin";
-    match opened::engine().and_then(|engine| opened::plugin(&engine, arguments)) {
+    let approved = |engine| opened::approved_plugin(&engine, arguments, configuration);
+    match opened::engine().and_then(approved) {
         Ok(plugin) => {
             let manifest = plugin.manifest();
             let digest = plugin.digest().get(..12).unwrap_or_default();
@@ -89,6 +95,7 @@ fn plugin(arguments: &Arguments, report: &mut Report) -> io::Result<Option<Plugi
 
 /// The provider's settings: what the host and what the plugin make of them.
 async fn settings(
+    arguments: &Arguments,
     configuration: &Configuration,
     plugin: &Plugin,
     report: &mut Report,
@@ -102,7 +109,15 @@ async fn settings(
             return Ok(None);
         }
     };
-    let wired = match Wiring::new(configuration, plugin.manifest(), &environment, &profiles) {
+    let base_url = opened::base_url(arguments, plugin);
+    let wired = Wiring::with_base_url(
+        configuration,
+        plugin,
+        &environment,
+        &profiles,
+        base_url.as_deref(),
+    );
+    let wired = match wired {
         Ok(wired) => wired,
         Err(error) => {
             let error = failure::under(configuration.file(), error.into());
@@ -110,6 +125,7 @@ async fn settings(
             return Ok(None);
         }
     };
+    report.redact(wired.secrets());
     let mut notes: Vec<String> = wired
         .resolved
         .notes
@@ -139,6 +155,9 @@ async fn settings(
             configuration.has_provider(id),
             wired.resolved.settings.discover,
         ) {
+            _ if base_url.is_some() => {
+                "a base URL beside the configuration: its models are discovered".to_owned()
+            }
             (true, true) => format!("models.providers.{id}, with discovery (\"{id}/*\")"),
             (true, false) => format!("models.providers.{id}: the declared models"),
             (false, _) => format!("no models.providers.{id}: models are discovered"),
@@ -160,16 +179,22 @@ fn key(setup: &Setup, report: &mut Report) -> io::Result<bool> {
         report.ok(CHECK, &wired.resolved.key_source.to_string())?;
         return Ok(true);
     }
-    let variable = manifest.key_variable.as_deref().unwrap_or("the key");
     let id = &manifest.id;
+    // A plugin file's own word is not where a key belongs: then the configuration is.
+    let own = setup.plugin.key_variable().map(str::to_owned);
+    let variable = own.unwrap_or_else(|| setup.path("apiKey"));
+    let stored = match setup.plugin.id_approval() {
+        IdApproval::None => String::new(),
+        _ => format!(", or run `provider-host auth set {id}`"),
+    };
     if wired.resolved.settings.config.is_none() {
         report.failed(
             CHECK,
             Fault::Configuration,
             &format!(
                 "none, and no models.providers.{id}: the provider {id} is off; first start a \
-                 server, then set {variable} to its key (any value if it checks none), or run \
-                 `provider-host auth set {id}`; for a server that is not at {}, set {}",
+                 server, then set {variable} to its key (any value if it checks none){stored}; \
+                 for a server that is not at {}, set {}",
                 wired.resolved.base_url,
                 setup.path("baseUrl"),
             ),
@@ -179,7 +204,7 @@ fn key(setup: &Setup, report: &mut Report) -> io::Result<bool> {
     let here = wired
         .origin()
         .is_ok_and(|origin| Reach::of(&origin) == Reach::Loopback);
-    let how = format!("set {variable}, or run `provider-host auth set {id}`");
+    let how = format!("set {variable}{stored}");
     match here {
         true => report.ok(
             CHECK,
@@ -190,7 +215,7 @@ fn key(setup: &Setup, report: &mut Report) -> io::Result<bool> {
     Ok(true)
 }
 
-fn base_url(setup: &Setup, report: &mut Report) -> io::Result<bool> {
+fn base_url(arguments: &Arguments, setup: &Setup, report: &mut Report) -> io::Result<bool> {
     const CHECK: &str = "base URL";
     let wired = &setup.wired;
     let origin = match wired.origin() {
@@ -207,10 +232,16 @@ fn base_url(setup: &Setup, report: &mut Report) -> io::Result<bool> {
         Reach::Loopback => "this machine only",
         Reach::Public => "public addresses only",
     };
+    let source = match wired.resolved.base_url_source {
+        BaseUrlSource::Named if arguments.base_url().is_some() => "--base-url",
+        BaseUrlSource::Named => "the variable",
+        BaseUrlSource::Configuration => "the configuration",
+        _ => "the default",
+    };
     report.ok(
         CHECK,
         &format!(
-            "{} ({}://{} and nothing else, {reach})",
+            "{} from {source} ({}://{} and nothing else, {reach})",
             wired.resolved.base_url,
             origin.scheme().as_str(),
             origin.authority()

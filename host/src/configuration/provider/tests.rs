@@ -5,6 +5,9 @@ use super::*;
 const FACTS: ProviderFacts<'_> = ProviderFacts {
     key_variable: Some("VLLM_API_KEY"),
     default_base_url: Some("http://127.0.0.1:8000/v1"),
+    config_schema: Some(r#"{"additionalProperties": true}"#),
+    approval: IdApproval::BuiltIn,
+    base_url: None,
 };
 
 fn environment(name: &str) -> Option<String> {
@@ -47,6 +50,7 @@ fn without_a_configuration_the_providers_own_facts_hold() {
                 models: vec![]
             },
             base_url: "http://127.0.0.1:8000/v1".into(),
+            base_url_source: BaseUrlSource::Default,
             allow_private: false,
             ca_pem: None,
             timeout: None,
@@ -76,7 +80,7 @@ fn a_full_entry_is_taken_apart() {
     assert_eq!(
         config(&resolved),
         json!({
-            "baseUrl": " http://gpu.lan:9000/v1 ",
+            "baseUrl": "http://gpu.lan:9000/v1",
             "api": "openai-completions",
             "headers": {"X-Team": "red", "Authorization": "Bearer <6>"},
             "timeoutSeconds": 2.5,
@@ -144,6 +148,97 @@ fn a_blank_base_url_is_the_default_one() {
     assert_eq!(
         error.to_string(),
         "provider other has no base URL: set models.providers.other.baseUrl"
+    );
+}
+
+#[test]
+fn the_base_url_of_a_plugin_file_comes_from_the_user_and_never_from_its_manifest() {
+    let manifest = "http://10.0.0.7:8000/v1";
+    let resolve = |text: &str, approval, base_url| {
+        Configuration::parse(text, "f").unwrap().resolve_provider(
+            "my-gpu",
+            &ProviderFacts {
+                default_base_url: Some(manifest),
+                approval,
+                base_url,
+                ..FACTS
+            },
+            &environment,
+            &Profiles::empty(),
+            &mut |secret| secret,
+        )
+    };
+    let configured = "{models: {providers: {'my-gpu': {baseUrl: 'http://gpu/v1', models: []}}}}";
+    for approval in [IdApproval::None, IdApproval::User] {
+        for text in [
+            "{}",
+            "{models: {providers: {'my-gpu': {}}}}",
+            "{models: {providers: {'my-gpu': {baseUrl: ' '}}}}",
+        ] {
+            for base_url in [None, Some(" ")] {
+                let error = resolve(text, approval, base_url).unwrap_err();
+                assert_eq!(
+                    error.to_string(),
+                    "provider my-gpu has no base URL: set models.providers.my-gpu.baseUrl (the \
+                     plugin suggests \"http://10.0.0.7:8000/v1\", which is not used unless you set it)"
+                );
+            }
+        }
+        let resolved = resolve(configured, approval, None).unwrap();
+        assert_eq!(resolved.base_url, "http://gpu/v1");
+        assert_eq!(resolved.base_url_source, BaseUrlSource::Configuration);
+        assert!(!resolved.settings.discover);
+    }
+    for text in ["{}", configured] {
+        let named = resolve(text, IdApproval::None, Some(" http://other/v1 ")).unwrap();
+        assert_eq!(named.base_url, "http://other/v1");
+        assert_eq!(named.base_url_source, BaseUrlSource::Named);
+        assert_eq!(config(&named)["baseUrl"], "http://other/v1");
+        assert!(named.settings.discover);
+    }
+    let long = format!("http://h/{}", "x".repeat(5000));
+    let error = Configuration::empty()
+        .resolve_provider(
+            "my-gpu",
+            &ProviderFacts {
+                default_base_url: Some(&long),
+                ..ProviderFacts::default()
+            },
+            &environment,
+            &Profiles::empty(),
+            &mut |secret| secret,
+        )
+        .unwrap_err();
+    assert!(error.to_string().len() < 400, "{error}");
+}
+
+#[test]
+fn the_id_of_the_built_in_provider_needs_an_approval() {
+    let facts = ProviderFacts {
+        approval: IdApproval::None,
+        ..FACTS
+    };
+    let text = "{models: {providers: {vllm: {baseUrl: 'http://gpu/v1', apiKey: 'k'}}}}";
+    let resolve = |id: &str, facts: &ProviderFacts<'_>| {
+        let configuration = Configuration::parse(text, "f").unwrap();
+        configuration.resolve_provider(id, facts, &environment, &Profiles::empty(), &mut |secret| {
+            secret
+        })
+    };
+    for id in ["vllm", " vLLM "] {
+        let error = resolve(id, &facts).unwrap_err();
+        assert!(
+            matches!(error, ConfigError::IdNotApproved { .. }),
+            "{error}"
+        );
+    }
+    let approved = ProviderFacts {
+        approval: IdApproval::User,
+        ..FACTS
+    };
+    assert_eq!(
+        resolve("vllm", &approved).unwrap().base_url,
+        "http://gpu/v1"
     );
 }
 

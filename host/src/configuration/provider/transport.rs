@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::super::environment::{Environment, home};
 use super::super::error::ConfigError;
 use super::super::interpolation::interpolate_plain;
-use super::super::secret::{from_reference, plain};
+use super::super::secret::from_reference;
 use super::super::{document, path};
 use super::Note;
 
@@ -91,10 +91,7 @@ impl Transport {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::String(text)) => interpolate_plain(&text, &at, environment)?,
             Some(Value::Object(reference)) => from_reference(&reference, &at, environment)?,
-            Some(mut other) => {
-                plain(&mut other, &at, environment)?;
-                return Err(ConfigError::wrong_type(&at, &other, CERTIFICATES));
-            }
+            Some(other) => return Err(ConfigError::wrong_type(&at, &other, CERTIFICATES)),
         };
         if text.trim().is_empty() {
             return Ok(None);

@@ -104,9 +104,9 @@ fn secrets_are_replaced_by_their_place() {
             vec!["t", "k"],
         ),
         (
-            json!({"request": {"auth": {"mode": "header", "headerName": "x-${HOST}",
+            json!({"request": {"auth": {"mode": "header", "headerName": "x-team",
                    "value": "v", "prefix": "Bearer "}}}),
-            json!({"request": {"auth": {"mode": "header", "headerName": "x-gpu.lan",
+            json!({"request": {"auth": {"mode": "header", "headerName": "x-team",
                    "value": "<1>", "prefix": "Bearer "}}}),
             vec!["v"],
         ),
@@ -127,12 +127,12 @@ fn secrets_are_replaced_by_their_place() {
             json!({"headers": {"X-Team": "${T}", "cookie": "<1>"}}),
             vec!["${T}"],
         ),
-        // Everywhere else variables are put in as they are.
+        // Everywhere else there are escapes only; the base URL is resolved before.
         (
+            json!({"baseUrl": "http://${HOST}/v1", "params": {"a": ["$${HOST}", 1, null]},
+                   "models": [{"id": "a$${HOST}"}, "$HOST"]}),
             json!({"baseUrl": "http://${HOST}/v1", "params": {"a": ["${HOST}", 1, null]},
-                   "models": [{"id": "${HOST}"}, "${HOST}"]}),
-            json!({"baseUrl": "http://gpu.lan/v1", "params": {"a": ["gpu.lan", 1, null]},
-                   "models": [{"id": "gpu.lan"}, "gpu.lan"]}),
+                   "models": [{"id": "a${HOST}"}, "$HOST"]}),
             vec![],
         ),
         // What has the wrong type is left to the plugin.
@@ -174,7 +174,27 @@ fn errors_name_the_place_and_never_the_secret() {
         ),
         (
             json!({"params": {"deep": [{"x": "${GONE}"}]}}),
-            "p.params.deep[0].x uses it",
+            "p.params.deep[0].x uses the environment variable GONE, and the plugin reads this field",
+        ),
+        (
+            json!({"models": [{"id": "${T}"}]}),
+            "p.models[0].id uses the environment variable T",
+        ),
+        (
+            json!({"models": ["a", "${T}"]}),
+            "p.models[1] uses the environment variable T",
+        ),
+        (
+            json!({"request": {"auth": {"headerName": "x-${T}"}}}),
+            "p.request.auth.headerName uses the environment variable T",
+        ),
+        (
+            json!({"request": {"extra": {"a": "${T}"}}}),
+            "p.request.extra.a uses the environment variable T",
+        ),
+        (
+            json!({"api": "${T}"}),
+            "p.api uses the environment variable T",
         ),
     ];
     for (entry, expected) in cases {

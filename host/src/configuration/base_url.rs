@@ -1,0 +1,240 @@
+//! The base URL of a provider's entry, with its variables, and the secrets that it may hold.
+//!
+//! The plugin reads the base URL, so it must not hold a secret. A variable may give the whole URL, or
+//! a part of scheme, host and port, which are no secrets: they are dialled. In a path or a query it
+//! is refused, and so is a whole URL from a variable whose path or query looks like it holds a key.
+//! What the user wrote there as a literal is passed on, and is taken out of every text for people.
+
+use serde_json::{Map, Value};
+
+use super::environment::Environment;
+use super::error::ConfigError;
+use super::interpolation::{interpolate, sole_variable};
+use super::path;
+use super::provider::{BaseUrlSource, ProviderFacts};
+use super::schema::is_credential;
+use super::secret::looks_like_a_key;
+use crate::plugin::IdApproval;
+
+/// Most characters of a suggested base URL that an error quotes.
+const LONGEST_SUGGESTION: usize = 200;
+
+/// A base URL.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BaseUrl {
+    /// The URL, trimmed.
+    pub(super) text: String,
+    pub(super) source: BaseUrlSource,
+    /// Parts of it that are not to be shown.
+    pub(super) secrets: Vec<String>,
+}
+
+/// Resolves the base URL: the entry's, else for the built-in plugin its manifest's. A blank one
+/// counts as none, as in OpenClaw. `at`: where the entry stands.
+pub(super) fn resolve(
+    entry: &Map<String, Value>,
+    at: &str,
+    id: &str,
+    facts: &ProviderFacts<'_>,
+    environment: &Environment<'_>,
+) -> Result<BaseUrl, ConfigError> {
+    let at = path::member(at, "baseUrl");
+    let configured = match entry.get("baseUrl") {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => configured(text.trim(), &at, environment)?,
+        Some(other) => {
+            let allowed = "a URL, such as \"http://127.0.0.1:8000/v1\"";
+            return Err(ConfigError::wrong_type(&at, other, allowed));
+        }
+    };
+    if !configured.is_empty() {
+        return Ok(BaseUrl {
+            secrets: secrets(&configured),
+            text: configured,
+            source: BaseUrlSource::Configuration,
+        });
+    }
+    let default = facts.default_base_url.map(str::trim);
+    match default.filter(|url| !url.is_empty()) {
+        Some(url) if facts.approval == IdApproval::BuiltIn => Ok(BaseUrl {
+            text: url.to_owned(),
+            source: BaseUrlSource::Default,
+            secrets: Vec::new(),
+        }),
+        suggested => Err(ConfigError::NoBaseUrl {
+            provider: id.to_owned(),
+            path: at,
+            suggested: suggested.map(|url| url.chars().take(LONGEST_SUGGESTION).collect()),
+        }),
+    }
+}
+
+/// The URL with the values of its variables.
+fn configured(text: &str, at: &str, environment: &Environment<'_>) -> Result<String, ConfigError> {
+    let refused = |variable: &str| ConfigError::VariableNotAllowed {
+        variable: variable.to_owned(),
+        path: at.to_owned(),
+    };
+    let whole = sole_variable(text);
+    let mut url = String::new();
+    let mut from_variables: Vec<(usize, String)> = Vec::new();
+    // `interpolate` gives the parts in order; their places are looked up behind it.
+    let marked = interpolate(text, at, environment, &mut |name, value| {
+        from_variables.push((value.len(), name.to_owned()));
+        Ok(format!("\0{value}"))
+    })?;
+    let mut variables = from_variables.into_iter();
+    let mut rest = marked.as_str();
+    while let Some((literal, behind)) = rest.split_once('\0') {
+        url.push_str(literal);
+        let Some((length, name)) = variables.next() else {
+            break;
+        };
+        let value = behind.get(..length).unwrap_or(behind);
+        if whole.is_none() && (resource(&url).is_some() || value.contains(['/', '?', '#', '@'])) {
+            return Err(refused(&name));
+        }
+        url.push_str(value);
+        rest = &behind[value.len()..];
+    }
+    url.push_str(rest);
+    let url = url.trim().to_owned();
+    if let Some(name) = whole
+        && !secrets(&url).is_empty()
+    {
+        return Err(refused(name));
+    }
+    Ok(url)
+}
+
+/// What stands behind scheme and authority: path, query and fragment. `None`: nothing yet.
+fn resource(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    rest.find(['/', '?', '#']).map(|at| &rest[at..])
+}
+
+/// The parts of a URL that may be secrets: what stands before an `@`, segments of the path that look
+/// like keys, and values of the query that look like keys or whose names are those of credentials.
+fn secrets(url: &str) -> Vec<String> {
+    let resource = resource(url).unwrap_or_default();
+    let (path, query) = resource.split_once('?').unwrap_or((resource, ""));
+    let segments = path.split(['/', '#']);
+    let segments = segments.filter(|segment| looks_like_a_key(segment));
+    let pairs = query.split(['&', ';', '#']);
+    let values = pairs.filter_map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let secret = is_credential(name) || names_a_credential(name) || looks_like_a_key(value);
+        match value.is_empty() {
+            true => looks_like_a_key(name).then_some(name),
+            false => secret.then_some(value),
+        }
+    });
+    segments.chain(values).map(str::to_owned).collect()
+}
+
+/// Whether the name of a query's parameter has a word of a credential in it, such as `access_token`.
+fn names_a_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["token", "secret", "password", "key", "auth", "sig"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "sk-0123456789abcdef";
+
+    fn environment(name: &str) -> Option<String> {
+        Some(match name {
+            "HOST" => "gpu.lan".into(),
+            "PORT" => "8000".into(),
+            "SCHEME" => "https".into(),
+            "HOST_PORT" => "gpu.lan:8000".into(),
+            "URL" => " http://gpu:8000/v1 ".into(),
+            "TEAM_URL" => "http://gpu:8000/team-a/v1?api-version=2026-01-01".into(),
+            "KEY" => KEY.into(),
+            "SHORT" => "abc".into(),
+            "USER" => "me:secret@gpu".into(),
+            "KEY_URL" => format!("http://gpu/{KEY}/v1"),
+            "TOKEN_URL" => "http://gpu/v1?token=abc".into(),
+            "NUL" => "a\0b".into(),
+            _ => return None,
+        })
+    }
+
+    #[test]
+    fn a_variable_may_give_the_url_or_a_part_of_scheme_host_and_port() {
+        let cases = [
+            ("http://h/v1", "http://h/v1"),
+            ("http://${HOST}/v1", "http://gpu.lan/v1"),
+            ("${SCHEME}://${HOST}:${PORT}/v1", "https://gpu.lan:8000/v1"),
+            ("http://a.${HOST_PORT}/v1", "http://a.gpu.lan:8000/v1"),
+            ("http://${HOST}:${PORT}", "http://gpu.lan:8000"),
+            ("${URL}", "http://gpu:8000/v1"),
+            (
+                "${TEAM_URL}",
+                "http://gpu:8000/team-a/v1?api-version=2026-01-01",
+            ),
+            ("http://h/$${KEY}", "http://h/${KEY}"),
+            ("http://h/v1?token=abc", "http://h/v1?token=abc"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(
+                configured(text, "b", &environment).unwrap(),
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_variable_in_a_path_or_a_query_is_refused_and_its_value_not_shown() {
+        for text in [
+            "http://h/${KEY}/v1",
+            "http://h/${SHORT}/v1",
+            "http://h/v1?token=${KEY}",
+            "http://h?${SHORT}",
+            "http://h#${SHORT}",
+            "http://${HOST}/${SHORT}",
+            "http://${HOST}/a?b=${SHORT}&c=d",
+            "http://${USER}/v1",
+            "${URL}/${SHORT}",
+            "${URL}?x=${SHORT}",
+            "${KEY_URL}",
+            "${TOKEN_URL}",
+        ] {
+            let error = configured(text, "models.providers.vllm.baseUrl", &environment);
+            let error = error.unwrap_err().to_string();
+            assert!(
+                error.contains("models.providers.vllm.baseUrl uses"),
+                "{text}: {error}"
+            );
+            assert!(
+                !error.contains(KEY) && !error.contains("abc"),
+                "{text}: {error}"
+            );
+        }
+        assert!(
+            configured("http://${NUL}/v1", "b", &environment).is_ok_and(|url| url.contains('\0'))
+        );
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_in_a_url_is_known_as_one() {
+        let cases: [(&str, &[&str]); 8] = [
+            ("http://h:8000/v1", &[]),
+            ("http://h/team-a/v1?api-version=2026-01-01", &[]),
+            ("http://h/v1?token=abc&x=y", &["abc"]),
+            ("http://h/v1?access_token=abc;sig=d", &["abc", "d"]),
+            ("http://h/v1?x=sk-0123456789abcdef", &[KEY]),
+            ("http://h/v1?sk-0123456789abcdef", &[KEY]),
+            ("http://h/sk-0123456789abcdef/v1", &[KEY]),
+            ("http://h/v1?api_key=abc#x", &["abc"]),
+        ];
+        for (url, expected) in cases {
+            assert_eq!(secrets(url), expected, "{url}");
+        }
+    }
+}
