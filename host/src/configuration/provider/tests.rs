@@ -26,7 +26,7 @@ fn resolve_in(configuration: &Configuration) -> Result<Resolved, ConfigError> {
         &FACTS,
         &environment,
         &Profiles::empty(),
-        &mut |secret| format!("<{}>", secret.len()),
+        &mut |secret, _| format!("<{}>", secret.len()),
     )
 }
 
@@ -78,7 +78,7 @@ fn a_full_entry_is_taken_apart() {
         json!({
             "baseUrl": " http://gpu.lan:9000/v1 ",
             "api": "openai-completions",
-            "headers": {"X-Team": "red", "Authorization": "Bearer <6>"},
+            "headers": {"X-Team": "red", "Authorization": "<13>"},
             "timeoutSeconds": 2.5,
             "request": {"allowPrivateNetwork": true,
                         "auth": {"mode": "authorization-bearer", "token": "<3>"}},
@@ -127,6 +127,32 @@ fn an_empty_entry_is_an_entry() {
 }
 
 #[test]
+fn the_key_may_stand_in_the_header_that_the_entry_names_for_it() {
+    let bindings = |request: &str| {
+        let text =
+            format!("{{models: {{providers: {{vllm: {{apiKey: 'k', request: {request}}}}}}}}}");
+        let mut bindings = Vec::new();
+        let mut mint = |secret: String, binding| {
+            bindings.push((secret, binding));
+            String::new()
+        };
+        Configuration::parse(&text, "f")
+            .unwrap()
+            .resolve_provider("vllm", &FACTS, &environment, &Profiles::empty(), &mut mint)
+            .unwrap();
+        bindings
+    };
+    let named = http::HeaderName::from_static("x-gpu.lan");
+    let found = bindings("{auth: {mode: 'header', headerName: ' X-${HOST} '}}");
+    let expected = Binding::api_key_or(Some(named));
+    assert_eq!(found, [("k".to_owned(), expected)]);
+    for other in ["{}", "{auth: {headerName: 'no name'}}", "{auth: 7}"] {
+        let found = bindings(other);
+        assert_eq!(found, [("k".to_owned(), Binding::api_key())], "{other}");
+    }
+}
+
+#[test]
 fn a_blank_base_url_is_the_default_one() {
     for value in ["''", "'  '", "null"] {
         let text = format!("{{models: {{providers: {{vllm: {{baseUrl: {value}}}}}}}}}");
@@ -138,7 +164,7 @@ fn a_blank_base_url_is_the_default_one() {
             &ProviderFacts::default(),
             &environment,
             &Profiles::empty(),
-            &mut |secret| secret,
+            &mut |secret, _| secret,
         )
         .unwrap_err();
     assert_eq!(
@@ -250,7 +276,7 @@ fn a_key_that_is_not_used_is_said_not_to_be() {
         let text = format!("{{models: {{providers: {{vllm: {{apiKey: {key}}}}}}}}}");
         let resolved = Configuration::parse(&text, "f")
             .unwrap()
-            .resolve_provider("vllm", &FACTS, environment, profiles, &mut |key| key)
+            .resolve_provider("vllm", &FACTS, environment, profiles, &mut |key, _| key)
             .unwrap();
         let message = resolved.notes.first().map(|note| note.message.as_str());
         assert_eq!(message, expected, "{key}");
@@ -316,7 +342,7 @@ fn the_configurations_order_of_profiles_is_followed_and_what_is_passed_over_is_s
             &FACTS,
             &environment,
             &profiles,
-            &mut |key| key,
+            &mut |key, _| key,
         )
     };
     let work = resolve("{auth: {order: {vLLM: ['vllm:old', 'vllm:work']}}}").unwrap();
