@@ -14,13 +14,15 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::bindings::types::Settings;
-use crate::configuration::{BaseUrlSource, Configuration, Environment};
+use crate::configuration::{BaseUrlSource, Configuration, Environment, key_binding};
 use crate::credentials::Profiles;
 use crate::egress::Transport;
 use crate::egress::recording::Recorder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::{self, Plugin};
-use crate::policy::{BasePath, Grant, NetworkLimits, Origin, SandboxLimits, Secret, Secrets};
+use crate::policy::{
+    BasePath, Binding, Grant, NetworkLimits, Origin, SandboxLimits, Secret, Secrets,
+};
 use crate::provider::{Provider, ProviderOptions, network};
 use crate::wiring::{self, Wiring};
 
@@ -250,8 +252,8 @@ impl<'a> ProviderBuilder<'a> {
             ));
         }
 
-        let mut mint = |what: &str, text: &str| {
-            let secret = Secret::new(text).and_then(|secret| secrets.mint(secret));
+        let mut mint = |what: &str, text: &str, binding: Binding| {
+            let secret = Secret::new(text).and_then(|secret| secrets.mint(secret, binding));
             secret
                 .map(|placeholder| placeholder.as_str().to_owned())
                 .map_err(|error| {
@@ -259,24 +261,24 @@ impl<'a> ProviderBuilder<'a> {
                     Error::new(ErrorKind::InvalidConfig, why).caused_by(error)
                 })
         };
-        if let Some(key) = &self.api_key {
-            settings.api_key = Some(mint("the API key", key)?);
-        }
         let mut entry = entry(settings.config.as_deref());
         let untouched = entry.is_empty() && configured.is_some();
         for (name, value) in self.config {
             entry.insert(name, value);
+        }
+        if let Some(key) = &self.api_key {
+            settings.api_key = Some(mint("the API key", key, key_binding(&entry))?);
         }
         let mut headers = match entry.remove("headers") {
             Some(Value::Object(headers)) => headers,
             _ => Map::new(),
         };
         for (name, value) in &self.headers {
-            HeaderName::from_bytes(name.as_bytes()).map_err(|error| {
+            let bound = HeaderName::from_bytes(name.as_bytes()).map_err(|error| {
                 let why = format!("{name:?} is no name of a header field");
                 Error::new(ErrorKind::InvalidConfig, why).caused_by(error)
             })?;
-            let value = mint(&format!("the header {name}"), value)?;
+            let value = mint(&format!("the header {name}"), value, Binding::header(bound))?;
             headers.insert(name.clone(), Value::from(value));
         }
         if !headers.is_empty() {

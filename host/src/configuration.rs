@@ -37,6 +37,7 @@ pub(crate) use interpolation::sole_variable;
 pub use key::KeySource;
 pub use provider::{BaseUrlSource, Note, ProviderFacts, Resolved, SettingsText, UnreadyModel};
 pub use reference::ModelReference;
+pub(crate) use secret::key_binding;
 
 use environment::{home, non_empty};
 

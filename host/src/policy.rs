@@ -19,7 +19,7 @@ pub use address::{AddressClass, Prohibited, Reach};
 pub use limits::{CompileLimits, NetworkLimits, SandboxLimits};
 pub use origin::{Denial, Origin, OriginError};
 pub use path::BasePath;
-pub use secret::{Placeholder, Secret, SecretError, Secrets};
+pub use secret::{Binding, Misplaced, Placeholder, Secret, SecretError, Secrets};
 
 /// What one configured provider may do with the network.
 ///
@@ -29,12 +29,12 @@ pub use secret::{Placeholder, Secret, SecretError, Secrets};
 /// # Examples
 ///
 /// ```
-/// use provider_host::policy::{Grant, Origin, Secret, Secrets};
+/// use provider_host::policy::{Binding, Grant, Origin, Secret, Secrets};
 ///
 /// let origin = Origin::parse("https://gpu.example.org/v1")?;
 /// let mut secrets = Secrets::new();
 /// // What the plugin is given as its key; the key itself never leaves `secrets`.
-/// let key = secrets.mint(Secret::new("sk-real")?)?;
+/// let key = secrets.mint(Secret::new("sk-real")?, Binding::api_key())?;
 /// let grant = Grant::new(origin).with_secrets(secrets);
 /// assert!(key.as_str().starts_with("placeholder-"));
 /// # let _ = grant;
@@ -49,7 +49,7 @@ pub struct Grant {
     pub base_path: BasePath,
     /// Which kinds of addresses the origin's name may resolve to.
     pub reach: Reach,
-    /// The secrets that may be sent to the origin, in header values.
+    /// The secrets that may be sent to the origin, each in the header fields that it is bound to.
     pub secrets: Secrets,
     /// Certificates in PEM form that are trusted beside the system's, for this origin only (`request.tls.ca`).
     pub ca_pem: Option<Vec<u8>>,

@@ -11,7 +11,9 @@ use crate::configuration::{ConfigError, Configuration, Environment, ProviderFact
 use crate::credentials::Profiles;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::{self, Plugin};
-use crate::policy::{BasePath, Grant, NetworkLimits, Origin, Secret, SecretError, Secrets};
+use crate::policy::{
+    BasePath, Binding, Grant, NetworkLimits, Origin, Secret, SecretError, Secrets,
+};
 use crate::provider::{Provider, ProviderOptions};
 
 /// A provider's settings in two halves: what the plugin gets, and the secrets
@@ -78,8 +80,8 @@ impl Wiring {
         };
         let mut secrets = Secrets::new();
         let mut failed: Option<SecretError> = None;
-        let mut mint = |text: String| {
-            match Secret::new(text).and_then(|secret| secrets.mint(secret)) {
+        let mut mint = |text: String, binding: Binding| {
+            match Secret::new(text).and_then(|secret| secrets.mint(secret, binding)) {
                 Ok(placeholder) => placeholder.as_str().to_owned(),
                 Err(error) => {
                     failed.get_or_insert(error);

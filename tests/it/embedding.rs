@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
 use provider_host::configuration::{ConfigError, Configuration};
 use provider_host::egress::recording::{Recorder, RecordingError, Replay};
 use provider_host::egress::{Egress, NetworkTransport, TransportError};
@@ -152,7 +153,9 @@ fn the_builder_grants_the_server_and_puts_every_secret_behind_a_placeholder() {
     assert_eq!(config["timeoutSeconds"], 30);
     let placeholder = config["headers"]["X-Team"].as_str().expect("a header");
     let value = placeholder.parse().expect("a value");
-    let sent = options.grant.secrets.substitute(&value).expect("a secret");
+    let name = HeaderName::from_static("x-team");
+    let sent = options.grant.secrets.substitute(&name, &value);
+    let sent = sent.expect("its place").expect("a secret");
     assert_eq!(sent, "team-secret-fedcba9876543210");
     let key = options.settings.api_key.as_deref().expect("a key");
     assert!(key.starts_with("placeholder-"));
@@ -212,7 +215,9 @@ fn the_builder_begins_with_a_configuration_and_is_stronger_than_it() {
     let real = |name: &str| {
         let value = config["headers"][name].as_str().expect("a header");
         let value = value.parse().expect("a value");
-        options.grant.secrets.substitute(&value).expect("a secret")
+        let name = HeaderName::try_from(name).expect("a name");
+        let sent = options.grant.secrets.substitute(&name, &value);
+        sent.expect("its place").expect("a secret")
     };
     assert_eq!(real("X-Team"), "another-secret");
     assert_eq!(real("X-Kept"), "secret-of-TEAM");

@@ -21,7 +21,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use provider_host::mock::{Mock, Options};
-use provider_host::policy::{Grant, NetworkLimits, Origin, SandboxLimits, Secret, Secrets};
+use provider_host::policy::{
+    Binding, Grant, NetworkLimits, Origin, SandboxLimits, Secret, Secrets,
+};
 use provider_host::route::{Fit, Route, Step, Target};
 use provider_host::types::Settings;
 use provider_host::{Error, Plugin, Provider, ProviderOptions};
@@ -68,7 +70,7 @@ pub(crate) fn file() -> &'static Path {
     })
 }
 
-fn plugin() -> &'static Plugin {
+pub(crate) fn plugin() -> &'static Plugin {
     static PLUGIN: OnceLock<Plugin> = OnceLock::new();
     PLUGIN.get_or_init(|| Plugin::from_file(engine(), file()).expect("a plugin like any other"))
 }
@@ -88,7 +90,7 @@ fn hostile(
 ) -> Hostile {
     let mut secrets = Secrets::new();
     let key = secrets
-        .mint(Secret::new(KEY).expect("a key"))
+        .mint(Secret::new(KEY).expect("a key"), Binding::api_key())
         .expect("a placeholder");
     let orders = json!({
         "attack": attack, "at": at,

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use provider_host::egress::TransportError;
 use provider_host::mock::{Mock, Options};
-use provider_host::policy::{Grant, NetworkLimits, Origin, Secret, Secrets};
+use provider_host::policy::{Binding, Grant, NetworkLimits, Origin, Secret, Secrets};
 use provider_host::types::{Event, Settings};
 use provider_host::{Error, Provider, ProviderOptions};
 use tokio::net::TcpListener;
@@ -156,7 +156,10 @@ fn provider_for(attack: &Attack, server: &Server) -> Provider {
     );
     let mut secrets = Secrets::new();
     let key = secrets
-        .mint(Secret::new("sk-the-real-key").expect("a key"))
+        .mint(
+            Secret::new("sk-the-real-key").expect("a key"),
+            Binding::api_key(),
+        )
         .expect("a placeholder");
     let settings = Settings::at(&base_url).with_api_key(key.as_str());
     let mut grant = Grant::new(Origin::parse(&base_url).expect("an origin"))

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use provider_host::policy::{Grant, NetworkLimits, Origin, SandboxLimits, Secret, Secrets};
+use http::HeaderName;
+use provider_host::policy::{
+    Binding, Grant, NetworkLimits, Origin, SandboxLimits, Secret, Secrets,
+};
 use provider_host::types::Settings;
 use provider_host::{Engine, EngineOptions, ErrorKind, Plugin, Provider, ProviderOptions};
 use serde_json::json;
@@ -50,16 +53,20 @@ async fn the_real_key_is_nowhere_in_the_memory_of_the_guest_after_a_chat() {
     let server = tokio::spawn(serve_text_then_comments(listener));
 
     let mut secrets = Secrets::new();
-    let mint = |secrets: &mut Secrets, text| {
+    let mint = |secrets: &mut Secrets, text, binding| {
         let secret = Secret::new(text).expect("a secret");
         secrets
-            .mint(secret)
+            .mint(secret, binding)
             .expect("a placeholder")
             .as_str()
             .to_owned()
     };
-    let key = mint(&mut secrets, KEY);
-    let team = mint(&mut secrets, HEADER_SECRET);
+    let key = mint(&mut secrets, KEY, Binding::api_key());
+    let team = mint(
+        &mut secrets,
+        HEADER_SECRET,
+        Binding::header(HeaderName::from_static("x-team")),
+    );
     let config = json!({"baseUrl": base_url, "headers": {"X-Team": team}});
     let settings = Settings::new(config.to_string()).with_api_key(&key);
     let grant = Grant::new(Origin::parse(&base_url).expect("an origin"))

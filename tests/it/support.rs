@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use provider_host::policy::{Grant, NetworkLimits, Origin, Secret, Secrets};
+use provider_host::policy::{Binding, Grant, NetworkLimits, Origin, Secret, Secrets};
 use provider_host::types::{ChatRequest, Event, FinishReason, Model, Settings};
 use provider_host::{Chat, Engine, EngineOptions, Error, Plugin, Provider, ProviderOptions};
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ pub(crate) fn provider_of(
 pub(crate) fn options(base_url: &str, key: &str, limits: NetworkLimits) -> ProviderOptions {
     let mut secrets = Secrets::new();
     let api_key = secrets
-        .mint(Secret::new(key).expect("a key"))
+        .mint(Secret::new(key).expect("a key"), Binding::api_key())
         .expect("a placeholder");
     let settings = Settings::at(base_url).with_api_key(api_key.as_str());
     let grant = Grant::new(Origin::parse(base_url).expect("an origin"))

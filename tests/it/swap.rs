@@ -11,7 +11,7 @@ mod watched;
 
 use std::future::Future;
 
-use provider_host::policy::{Grant, Origin, Secret, Secrets};
+use provider_host::policy::{Binding, Grant, Origin, Secret, Secrets};
 use provider_host::registry::{Registry, RegistryEvent, Slot, SwapPolicy, What};
 use provider_host::types::{Event, FinishReason, Settings};
 use provider_host::{Chat, ProviderOptions};
@@ -23,7 +23,7 @@ use server::{Numbered, PIECES};
 /// Settings and grant for a server.
 fn options(base_url: &str, key: &str) -> ProviderOptions {
     let mut secrets = Secrets::new();
-    let key = secrets.mint(Secret::new(key).expect("a key"));
+    let key = secrets.mint(Secret::new(key).expect("a key"), Binding::api_key());
     let settings = Settings::at(base_url).with_api_key(key.expect("a placeholder").as_str());
     let limits = short_limits()
         .with_idle_timeout(BOUND)

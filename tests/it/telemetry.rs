@@ -9,7 +9,7 @@ mod route;
 mod spans;
 
 use provider_host::mock::{self, Cut, FaultKind, Mock, Options, Pick, Replay};
-use provider_host::policy::{Grant, Origin, Secret, Secrets};
+use provider_host::policy::{Binding, Grant, Origin, Secret, Secrets};
 use provider_host::route::{RetryPolicy, Route, Target};
 use provider_host::types::{ChatRequest, Event, ResponseFormat, Settings, Tool};
 use provider_host::{Provider, ProviderOptions, Telemetry};
@@ -29,7 +29,9 @@ const PROMPT: &str = "the-word-of-the-prompt";
 fn provider(base_url: &str, telemetry: Telemetry) -> (Provider, String) {
     let mut secrets = Secrets::new();
     let key = Secret::new(KEY).expect("a key");
-    let key = secrets.mint(key).expect("a placeholder");
+    let key = secrets
+        .mint(key, Binding::api_key())
+        .expect("a placeholder");
     let key = key.as_str().to_owned();
     let settings = Settings::at(base_url).with_api_key(key.clone());
     let grant = Grant::new(Origin::parse(base_url).expect("an origin"))

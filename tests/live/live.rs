@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use provider_host::policy::{Grant, NetworkLimits, Origin, Secret, Secrets};
+use provider_host::policy::{Binding, Grant, NetworkLimits, Origin, Secret, Secrets};
 use provider_host::types::{ChatRequest, Model, Settings};
 use provider_host::{Engine, EngineOptions, Plugin, Provider, ProviderOptions};
 use serde_json::{Value, json};
@@ -224,7 +224,12 @@ fn open(
 ) -> Result<Provider> {
     let mut secrets = Secrets::new();
     let api_key = match key {
-        Some(key) => Some(secrets.mint(Secret::new(key)?)?.as_str().to_owned()),
+        Some(key) => Some(
+            secrets
+                .mint(Secret::new(key)?, Binding::api_key())?
+                .as_str()
+                .to_owned(),
+        ),
         None => None,
     };
     let base_url = format!("{url}/v1");

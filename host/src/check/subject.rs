@@ -15,7 +15,7 @@ use crate::egress::{Egress, Transport, TransportError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exercise::{BASE_URL, Failure, KEY, MODEL, Reply, Script, Seen, Wire, ask, model};
 use crate::plugin::Plugin;
-use crate::policy::{Grant, NetworkLimits, Origin, Secret, Secrets};
+use crate::policy::{Binding, Grant, NetworkLimits, Origin, Secret, Secrets};
 use crate::sandbox::{Running, Sandbox};
 
 /// Most events that are taken of one answer; no exchange has as many.
@@ -118,7 +118,7 @@ impl Subject {
         let host = |why: String| Error::new(ErrorKind::Host, why);
         let mut secrets = Secrets::new();
         let placeholder = Secret::new(KEY)
-            .and_then(|key| secrets.mint(key))
+            .and_then(|key| secrets.mint(key, Binding::api_key()))
             .map_err(|error| host(error.to_string()))?;
         Ok(Self {
             plugin,

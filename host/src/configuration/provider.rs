@@ -16,10 +16,11 @@ use super::environment::Environment;
 use super::error::ConfigError;
 use super::key::{self, KeySource};
 use super::schema::Schema;
-use super::secret::Resolver;
+use super::secret::{Resolver, key_binding};
 use super::{Configuration, agents, base_url, path};
 use crate::credentials::Profiles;
 use crate::plugin::{BUILT_IN_ID, IdApproval};
+use crate::policy::Binding;
 use transport::Transport;
 
 /// Longest `timeoutSeconds`: a day. More is a mistake of unit.
@@ -122,8 +123,10 @@ impl Configuration {
     /// Resolves the settings of the provider `id` (in any case).
     ///
     /// `mint` turns the text of a secret into the text that stands for it in
-    /// the sandbox; it is called once for every secret, in no particular
-    /// order. Variables are put in only where they are used.
+    /// the sandbox, and is told where in a request the secret may stand. It is
+    /// called once for every secret, in no particular order, and once more for
+    /// the value of a variable that is only a part of a secret, with
+    /// [`Binding::Nowhere`]. Variables are put in only where they are used.
     ///
     /// # Errors
     /// [`ConfigError`], with the path of what is wrong. What the host does not
@@ -134,7 +137,7 @@ impl Configuration {
         facts: &ProviderFacts<'_>,
         environment: &Environment<'_>,
         profiles: &Profiles,
-        mint: &mut dyn FnMut(String) -> String,
+        mint: &mut dyn FnMut(String, Binding) -> String,
     ) -> Result<Resolved, ConfigError> {
         let id = id.trim().to_lowercase();
         if id == BUILT_IN_ID && facts.approval == IdApproval::None {
@@ -198,13 +201,13 @@ impl Configuration {
             message: format!("model {} can't be used: {}", model.id, model.why),
         }));
         for secret in base_url.secrets {
-            mint(secret);
+            mint(secret, Binding::Nowhere);
         }
         let agents::ModelEntries { wildcard, params } = self.model_entries(&id, &mut notes)?;
 
         let ca_pem = transport.certificates(self.file(), &at, environment, &mut notes)?;
         let (api_key, key_source) = match key {
-            Some((key, source)) => (Some(mint(key)), source),
+            Some((key, source)) => (Some(mint(key, key_binding(&entry))), source),
             None => (None, KeySource::None),
         };
         Ok(Resolved {

@@ -1,16 +1,21 @@
 //! Where secrets stand in a provider's entry, and how they leave it.
 //!
 //! Three places hold secrets besides `apiKey`: the `headers` of the provider,
-//! of a model and of `request`, and `request.auth`. There the value of every
-//! variable becomes a placeholder (`Bearer ${TOKEN}` keeps its `Bearer `), and
-//! so does the whole of a literal that is a credential by its place (`token`
-//! and `value` of `request.auth`, headers such as `authorization`) or by its
-//! form ([`looks_like_a_key`]). Everywhere else a variable is refused ([`plain`]), because the plugin
-//! reads what stands there.
+//! of a model and of `request`, and `request.auth`. There the whole of a value
+//! that uses a variable becomes a placeholder (all of `Bearer ${TOKEN}`, so that
+//! a plugin chooses nothing of it), and so does the whole of a literal that is a
+//! credential by its place (`token` and `value` of `request.auth`, headers such
+//! as `authorization`) or by its form ([`looks_like_a_key`]). The value of a
+//! variable that is a part of a secret is known for redaction besides.
+//! Everywhere else a variable is refused ([`plain`]), because the plugin reads what
+//! stands there.
+//!
+//! Each placeholder is bound to the header that its secret was configured for.
 //!
 //! Only what is used is resolved. A variable that is missing in the headers of
 //! one model takes that model out of use and leaves the others alone.
 
+use http::{HeaderName, header};
 use serde_json::{Map, Value};
 
 use super::environment::Environment;
@@ -18,6 +23,7 @@ use super::error::ConfigError;
 use super::interpolation::{interpolate, interpolate_plain, uses_variables};
 use super::path;
 use super::provider::UnreadyModel;
+use crate::policy::Binding;
 
 /// Headers that carry a credential whatever their value looks like.
 const CREDENTIAL_HEADERS: [&str; 5] = [
@@ -37,8 +43,8 @@ const CREDENTIAL_WORDS: [&str; 6] = ["auth", "token", "secret", "password", "api
 /// are names of teams and regions; a key that short protects nothing.
 const SHORTEST_KEY: usize = 16;
 
-/// Turns a secret into the text that stands for it.
-pub(super) type Mint<'a> = dyn FnMut(String) -> String + 'a;
+/// Turns a secret into the text that stands for it where the binding allows.
+pub(super) type Mint<'a> = dyn FnMut(String, Binding) -> String + 'a;
 
 /// Resolves the values of one provider's entry.
 pub(super) struct Resolver<'a, 'm> {
@@ -147,33 +153,81 @@ impl<'a, 'm> Resolver<'a, 'm> {
     fn headers(&mut self, headers: &mut Map<String, Value>, at: &str) -> Result<(), ConfigError> {
         for (name, value) in headers.iter_mut() {
             let at = path::member(at, name);
-            self.secret(value, &at, is_credential_header(name))?;
+            let binding = header_name(name).map_or(Binding::Nowhere, Binding::header);
+            self.secret(value, &at, is_credential_header(name), binding)?;
         }
         Ok(())
     }
 
     fn auth(&mut self, auth: &mut Map<String, Value>, at: &str) -> Result<(), ConfigError> {
+        // What the plugin has to read to know what to do, and what the others are bound to.
+        for key in ["mode", "headerName"] {
+            if let Some(value) = auth.get_mut(key) {
+                plain(value, &path::member(at, key))?;
+            }
+        }
+        let mut prefix = match auth.get("prefix") {
+            Some(Value::String(prefix)) => prefix.clone(),
+            _ => String::new(),
+        };
+        // A prefix that is a secret is put together with the value, as one.
+        if (uses_variables(&prefix) || looks_like_a_key(&prefix))
+            && let Some(value) = auth.get("value").and_then(as_text)
+        {
+            auth.insert("value".to_owned(), Value::from(prefix + &value));
+            auth.remove("prefix");
+            prefix = String::new();
+        }
+        let named = auth.get("headerName").and_then(Value::as_str);
+        let named = named.and_then(header_name);
         for (key, value) in auth.iter_mut() {
             let at = path::member(at, key);
-            match key.as_str() {
-                // What the plugin has to read to know what to do.
-                "mode" | "headerName" => plain(value, &at)?,
-                _ => self.secret(value, &at, matches!(key.as_str(), "token" | "value"))?,
-            }
+            let binding = match (key.as_str(), &named) {
+                ("mode" | "headerName", _) => continue,
+                ("token", _) => Binding::Header {
+                    name: header::AUTHORIZATION,
+                    before: "Bearer ".to_owned(),
+                },
+                ("value", Some(name)) => Binding::Header {
+                    name: name.clone(),
+                    before: prefix.clone(),
+                },
+                _ => Binding::Nowhere,
+            };
+            let credential = matches!(key.as_str(), "token" | "value");
+            self.secret(value, &at, credential, binding)?;
         }
         Ok(())
     }
 
     /// Resolves a value in a secret place. `credential`: a literal is a secret
-    /// too.
-    fn secret(&mut self, value: &mut Value, at: &str, credential: bool) -> Result<(), ConfigError> {
+    /// too. A value that uses a variable is one secret as a whole, without the
+    /// space around it, which no header field keeps.
+    fn secret(
+        &mut self,
+        value: &mut Value,
+        at: &str,
+        credential: bool,
+        binding: Binding,
+    ) -> Result<(), ConfigError> {
         let replaced = match value {
             Value::String(text) if uses_variables(text) => {
-                let mint = &mut *self.mint;
-                interpolate(text, at, self.environment, &mut |name, value| {
+                let mut parts = Vec::new();
+                let whole = interpolate(text, at, self.environment, &mut |name, value| {
                     check_header_value(&value, || format!("{at} (variable {name})"))?;
-                    Ok(mint(value))
-                })?
+                    parts.push(value.clone());
+                    Ok(value)
+                })?;
+                check_header_value(&whole, || at.to_owned())?;
+                let whole = whole.trim_matches([' ', '\t']);
+                for part in parts.into_iter().filter(|part| part != whole) {
+                    (self.mint)(part, Binding::Nowhere);
+                }
+                if whole.is_empty() {
+                    String::new()
+                } else {
+                    (self.mint)(whole.to_owned(), binding)
+                }
             }
             Value::String(text) => {
                 let literal = interpolate_plain(text, at, self.environment)?;
@@ -182,13 +236,13 @@ impl<'a, 'm> Resolver<'a, 'm> {
                     literal
                 } else {
                     check_header_value(&literal, || at.to_owned())?;
-                    (self.mint)(literal)
+                    (self.mint)(literal, binding)
                 }
             }
             Value::Object(reference) if reference.contains_key("source") => {
                 let secret = from_reference(reference, at, self.environment)?;
                 check_header_value(&secret, || at.to_owned())?;
-                (self.mint)(secret)
+                (self.mint)(secret, binding)
             }
             // Not a header value; the plugin says so in its own words.
             _ => return Ok(()),
@@ -196,6 +250,32 @@ impl<'a, 'm> Resolver<'a, 'm> {
         *value = Value::String(replaced);
         Ok(())
     }
+}
+
+/// Where the API key of a provider may stand, by its resolved entry: in the
+/// fields for keys, and in the one that `request.auth.headerName` names.
+pub(crate) fn key_binding(entry: &Map<String, Value>) -> Binding {
+    let auth = entry.get("request").and_then(|request| request.get("auth"));
+    let name = auth.and_then(|auth| auth.get("headerName"));
+    Binding::api_key_or(name.and_then(Value::as_str).and_then(header_name))
+}
+
+/// A value, or a reference to a variable, as a text that uses the variable.
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Object(reference) if reference.get("source")? == "env" => {
+            let name = reference.get("id")?.as_str()?;
+            super::interpolation::is_variable_name(name).then(|| format!("${{{name}}}"))
+        }
+        _ => None,
+    }
+}
+
+/// The header that a configuration names. None: no header has such a name,
+/// which the plugin says in its own words.
+fn header_name(name: &str) -> Option<HeaderName> {
+    HeaderName::from_bytes(name.trim().as_bytes()).ok()
 }
 
 /// Takes the escapes out of the texts that the plugin reads, and refuses variables in them: a value

@@ -8,11 +8,15 @@
 //! in time as well. The timer is looked at only when the guest has to wait, and armed anew only when it fires, since its time
 //! only moves later. Only waiting counts as silence: a guest that pauses between two reads finds its stream as it was, within
 //! the time for the whole exchange.
+//!
+//! Last, secrets are taken out of what the guest is given. Bytes wait only where they may be the
+//! beginning of a secret, and are given out when the next bytes, the end or an error decide it.
 
-use super::hooks::{Failures, Slot};
+use super::hooks::{Failures, Slot, scrub_fields};
 use super::transport::ResponseBody;
 use super::{Traffic, TransportError};
 use crate::alarm::Alarm;
+use crate::policy::secret::search::{Matcher, Stream};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -42,6 +46,8 @@ pub(super) struct Bounds {
     pub(super) total_allowed: Duration,
     /// Bytes of the body.
     pub(super) bytes: u64,
+    /// Finds the secrets that the guest must not see.
+    pub(super) matcher: Arc<Matcher>,
 }
 
 /// A response's body on its way to the guest.
@@ -53,6 +59,11 @@ pub(super) struct BoundedBody {
     received: bool,
     /// What came behind the pieces that were given out last: no piece, or none that could be put together with them.
     next: Option<Option<Result<Frame<Bytes>, TransportError>>>,
+    /// What may be the beginning of a secret waits here for what follows it.
+    scrubbed: Stream,
+    /// What the guest is told behind the bytes that were given out last: the error in which the body
+    /// ended, while its connection is given up already.
+    ended: Option<WasiError>,
     /// Since when the guest has been waiting for the next frame.
     waiting: Option<Instant>,
     alarm: Alarm,
@@ -80,6 +91,8 @@ impl BoundedBody {
             bounds,
             received: false,
             next: None,
+            scrubbed: Stream::default(),
+            ended: None,
             waiting: None,
             alarm: Alarm::default(),
             failures,
@@ -185,6 +198,32 @@ impl BoundedBody {
         }
     }
 
+    /// The frame without secrets. None: all of its bytes wait for what follows them.
+    fn scrub(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        let matcher = &self.bounds.matcher;
+        if matcher.is_empty() {
+            return Some(frame);
+        }
+        match frame.into_data() {
+            Ok(data) => {
+                let empty = data.is_empty();
+                let data = self.scrubbed.push(matcher, data);
+                (empty || !data.is_empty()).then(|| Frame::data(data))
+            }
+            Err(mut trailers) => {
+                if let Some(fields) = trailers.trailers_mut() {
+                    scrub_fields(fields, matcher);
+                }
+                if !self.scrubbed.holds() {
+                    return Some(trailers);
+                }
+                let rest = self.scrubbed.finish(matcher);
+                self.next = Some(Some(Ok(trailers)));
+                Some(Frame::data(rest))
+            }
+        }
+    }
+
     /// When the present waiting ends, and as what.
     fn due(&self, since: Instant) -> (Instant, TransportError) {
         let bounds = &self.bounds;
@@ -224,28 +263,46 @@ impl Body for BoundedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, WasiError>>> {
         let this = &mut *self;
-        if this.live.is_none() {
-            return Poll::Ready(None);
-        }
-        let error = match this.poll_next(cx) {
-            Poll::Ready(Some(Ok(frame))) => match this.take(frame, cx) {
-                Ok(frame) => return Poll::Ready(Some(Ok(frame))),
-                Err(error) => error,
-            },
-            Poll::Ready(Some(Err(error))) => error,
-            Poll::Ready(None) => {
-                this.end();
-                return Poll::Ready(None);
+        loop {
+            if this.live.is_none() {
+                return Poll::Ready(this.ended.take().map(Err));
             }
-            Poll::Pending => match this.poll_overdue(cx) {
-                Poll::Ready(error) => error,
-                Poll::Pending => return Poll::Pending,
-            },
-        };
-        Poll::Ready(Some(Err(this.fail(error))))
+            let error = match this.poll_next(cx) {
+                Poll::Ready(Some(Ok(frame))) => match this.take(frame, cx) {
+                    Ok(frame) => match this.scrub(frame) {
+                        Some(frame) => return Poll::Ready(Some(Ok(frame))),
+                        // All of it may be the beginning of a secret.
+                        None => continue,
+                    },
+                    Err(error) => error,
+                },
+                Poll::Ready(Some(Err(error))) => error,
+                Poll::Ready(None) => {
+                    let rest = this.scrubbed.finish(&this.bounds.matcher);
+                    this.end();
+                    let rest = Some(rest).filter(|rest| !rest.is_empty());
+                    return Poll::Ready(rest.map(|rest| Ok(Frame::data(rest))));
+                }
+                Poll::Pending => match this.poll_overdue(cx) {
+                    Poll::Ready(error) => error,
+                    Poll::Pending => return Poll::Pending,
+                },
+            };
+            let rest = this.scrubbed.finish(&this.bounds.matcher);
+            let error = this.fail(error);
+            if rest.is_empty() {
+                return Poll::Ready(Some(Err(error)));
+            }
+            // What came is given before it is told what became of the rest.
+            this.ended = Some(error);
+            return Poll::Ready(Some(Ok(Frame::data(rest))));
+        }
     }
 
     fn is_end_stream(&self) -> bool {
+        if self.scrubbed.holds() || self.ended.is_some() {
+            return false;
+        }
         match &self.next {
             Some(next) => next.is_none(),
             None => {
@@ -256,8 +313,11 @@ impl Body for BoundedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.live
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), |live| live.body.size_hint())
+        match &self.live {
+            // What the guest reads may be shorter than what came.
+            Some(_) if !self.bounds.matcher.is_empty() => SizeHint::default(),
+            Some(live) => live.body.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
     }
 }

@@ -8,6 +8,8 @@ use super::body::{BoundedBody, Bounds};
 use super::transport::{ResponseBody, SentAt, Timing};
 use super::{Shared, Traffic, TransportError};
 use crate::policy::limits::FOREVER;
+use crate::policy::secret::REDACTED;
+use crate::policy::secret::search::Matcher;
 use crate::policy::{Denial, NetworkLimits};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -194,10 +196,15 @@ async fn exchange(
         Ok(body) => body?,
         Err(_) => return Err(too_late()),
     };
+    let mut headers = outgoing(parts.headers);
+    let secrets = &shared.grant.secrets;
+    secrets
+        .put_in(&parts.uri, &mut headers, &body)
+        .map_err(Denial::from)?;
     let mut request = http::Request::new(body);
     *request.method_mut() = parts.method;
     *request.uri_mut() = parts.uri;
-    *request.headers_mut() = outgoing(shared, parts.headers);
+    *request.headers_mut() = headers;
 
     let called = Instant::now();
     let response = shared.transport.send(request, timing).await;
@@ -210,6 +217,8 @@ async fn exchange(
             error
         }
     })?;
+    let matcher = Arc::clone(secrets.guest());
+    scrub_head(&mut response, &matcher);
     admit(&response, limits)?;
 
     let SentAt(sent) = response.extensions_mut().remove().unwrap_or(SentAt(called));
@@ -220,6 +229,7 @@ async fn exchange(
         deadline: timing.deadline,
         total_allowed: limits.total_timeout,
         bytes: limits.response_body_bytes,
+        matcher,
     };
     Ok((response, bounds))
 }
@@ -273,17 +283,47 @@ async fn gather(mut body: WasiBody, limit: u64, slot: &mut Slot) -> Result<Bytes
     })
 }
 
-/// The header fields that go out: without what is decided here, and with the secrets in their places.
-fn outgoing(shared: &Shared, mut headers: HeaderMap) -> HeaderMap {
+/// The header fields that go out: without what is decided here.
+fn outgoing(mut headers: HeaderMap) -> HeaderMap {
     for name in &STRIPPED {
         headers.remove(name);
     }
-    for value in headers.values_mut() {
-        if let Some(real) = shared.grant.secrets.substitute(value) {
-            *value = real;
+    headers
+}
+
+/// Takes secrets out of a response's head, in the names and the values of its fields.
+///
+/// The length of a body that quotes a secret would tell how long the secret is, and would not be
+/// that of what the guest reads. So a guest whose grant has secrets to be found is told none.
+fn scrub_head(response: &mut http::Response<ResponseBody>, matcher: &Matcher) {
+    if matcher.is_empty() {
+        return;
+    }
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    scrub_fields(response.headers_mut(), matcher);
+}
+
+/// Takes secrets out of the names and the values of header or trailer fields.
+pub(super) fn scrub_fields(fields: &mut HeaderMap, matcher: &Matcher) {
+    let shown = |name: &HeaderName| matches!(matcher.text(name.as_str()), Cow::Borrowed(_));
+    if !fields.keys().all(shown) {
+        let mut scrubbed = HeaderMap::with_capacity(fields.len());
+        for (name, value) in fields.iter() {
+            // `*` may stand in a name (RFC 9110 §5.6.2), so that a name stays one.
+            let name = HeaderName::from_bytes(matcher.text(name.as_str()).as_bytes());
+            if let Ok(name) = name {
+                scrubbed.append(name, value.clone());
+            }
+        }
+        *fields = scrubbed;
+    }
+    for value in fields.values_mut() {
+        if let Cow::Owned(scrubbed) = matcher.bytes(value.as_bytes()) {
+            // What is left of a valid value is valid.
+            *value = HeaderValue::from_bytes(&scrubbed)
+                .unwrap_or_else(|_| HeaderValue::from_static(REDACTED));
         }
     }
-    headers
 }
 
 /// Refuses a response by its head.

@@ -63,6 +63,7 @@ mod read;
 mod recorder;
 mod redaction;
 mod replay;
+mod strings;
 
 use std::path::PathBuf;
 

@@ -7,7 +7,7 @@ use super::wire::Wire;
 use crate::bindings::types;
 use crate::error::Result;
 use crate::plugin::Plugin;
-use crate::policy::{Grant, NetworkLimits, Origin, SandboxLimits, Secret, Secrets};
+use crate::policy::{Binding, Grant, NetworkLimits, Origin, SandboxLimits, Secret, Secrets};
 use crate::provider::{Provider, ProviderOptions};
 use std::sync::Arc;
 
@@ -109,7 +109,7 @@ impl Runner {
         let host = |why: String| crate::Error::new(crate::ErrorKind::Host, why);
         let mut secrets = Secrets::new();
         let placeholder = Secret::new(KEY)
-            .and_then(|key| secrets.mint(key))
+            .and_then(|key| secrets.mint(key, Binding::api_key()))
             .map_err(|error| host(error.to_string()))?;
         Ok(Self {
             plugin: plugin.clone(),

@@ -6,6 +6,7 @@
 
 use super::path::unambiguous;
 use super::quote::quote;
+use super::secret::Misplaced;
 use http::Uri;
 use std::fmt;
 use std::net::IpAddr;
@@ -131,6 +132,9 @@ pub enum Denial {
     /// The method is not one that a provider needs.
     #[error("method {} is not granted; a provider may use GET and POST", quote(.0.as_str()))]
     Method(http::Method),
+    /// A placeholder of a secret stands where the secret may not.
+    #[error(transparent)]
+    Secret(#[from] Misplaced),
 }
 
 impl From<url::ParseError> for OriginError {

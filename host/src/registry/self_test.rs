@@ -22,7 +22,7 @@ use crate::chat::BATCH;
 use crate::egress::Egress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::Plugin;
-use crate::policy::{Grant, Origin, SandboxLimits, Secret, Secrets};
+use crate::policy::{Binding, Grant, Origin, SandboxLimits, Secret, Secrets};
 use crate::provider::{Provider, ProviderOptions};
 use crate::sandbox::Sandbox;
 
@@ -137,7 +137,7 @@ impl SelfTest {
             Error::new(ErrorKind::Host, error.to_string()).caused_by(error)
         };
         let mut secrets = Secrets::new();
-        let key = Secret::new("self-test").and_then(|key| secrets.mint(key));
+        let key = Secret::new("self-test").and_then(|key| secrets.mint(key, Binding::api_key()));
         let settings = types::Settings::new(exchange.config())
             .with_api_key(key.map_err(no_key)?.as_str())
             .with_discovery(false);

@@ -161,6 +161,7 @@ pub(crate) const ALL: &[(&str, Attack)] = &[
     ("giant-error", Says(lies::giant_error)),
     ("error-of-numbers", Says(lies::error_of_numbers)),
     ("escape-sequences", Says(lies::escapes)),
+    ("one-request", Says(key::one_request)),
     ("uncalled", Does(uncalled)),
     ("start-request", Does(while_starting)),
     ("manifest-loop", Does(nothing)),

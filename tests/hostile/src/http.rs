@@ -119,13 +119,25 @@ pub(crate) fn fields(all: &[(&str, &[u8])]) -> Result<Fields, String> {
 
 /// Reads an answer to its end, or to the error that stands there.
 pub(crate) fn read(response: &IncomingResponse) -> Result<u64, String> {
+    let mut length = 0;
+    pieces(response, |piece| length += piece.len() as u64)?;
+    Ok(length)
+}
+
+/// The same, and keeps what was read.
+pub(crate) fn read_all(response: &IncomingResponse) -> Result<Vec<u8>, String> {
+    let mut all = Vec::new();
+    pieces(response, |piece| all.extend_from_slice(piece))?;
+    Ok(all)
+}
+
+fn pieces(response: &IncomingResponse, mut each: impl FnMut(&[u8])) -> Result<(), String> {
     let body: IncomingBody = response.consume().map_err(|()| "no body".to_owned())?;
     let stream = body.stream().map_err(|()| "no stream".to_owned())?;
-    let mut length = 0;
     loop {
         match stream.blocking_read(64 << 10) {
-            Ok(piece) => length += piece.len() as u64,
-            Err(StreamError::Closed) => return Ok(length),
+            Ok(piece) => each(&piece),
+            Err(StreamError::Closed) => return Ok(()),
             Err(StreamError::LastOperationFailed(_)) => return Err("failed read".into()),
         }
     }

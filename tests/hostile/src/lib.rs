@@ -39,6 +39,10 @@ pub(crate) struct Orders {
     pub(crate) other: String,
     /// The placeholder of the key.
     pub(crate) key: String,
+    /// The request that the attack `one-request` makes: path, header fields as `name=value` with
+    /// `|` between them, and body. `KEY` stands for the placeholder of the key, `TEAM` for that of
+    /// the header `X-Team`, and `PAD` for as many bytes as `pad` says.
+    pub(crate) request: [String; 3],
 }
 
 impl Orders {
@@ -56,6 +60,13 @@ impl Orders {
             granted: field("granted"),
             other: field("other"),
             key: settings.api_key.clone().unwrap_or_default(),
+            request: ["path", "fields", "body"].map(|name| {
+                let pad = "p".repeat(field("pad").parse().unwrap_or_default());
+                field(name)
+                    .replace("KEY", settings.api_key.as_deref().unwrap_or_default())
+                    .replace("TEAM", &field("X-Team"))
+                    .replace("PAD", &pad)
+            }),
         }
     }
 

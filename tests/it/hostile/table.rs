@@ -200,8 +200,8 @@ attacks! {
         NEXT => Steps(&["answered 200"]);
     "trailers": "headers behind the body",
         NEXT => Steps(&["denied"]);
-    "key-outside-header-values": "the key in path, query, body and a header's name, where a server may say it back; the placeholder is all that gets there",
-        NEXT => Steps(&["answered 200"]);
+    "key-outside-header-values": "the key in path, query, body and a header's name, where a server may say it back",
+        NEXT => Steps(&["denied"]);
     "key-to-another-origin": "the key in a header, to the other server",
         NEXT => Steps(&["denied"]);
     "key-in-disguise": "the key in two halves, in capitals, backwards, in base64, percent-encoded; the placeholder is all that gets there",

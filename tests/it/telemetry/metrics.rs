@@ -1,7 +1,7 @@
 //! What is measured of a chat.
 
 use provider_host::mock::FaultKind;
-use provider_host::policy::{Grant, Origin, SandboxLimits, Secret, Secrets};
+use provider_host::policy::{Binding, Grant, Origin, SandboxLimits, Secret, Secrets};
 use provider_host::types::{ContentPart, Image, Message, Modality, Settings};
 use provider_host::{Provider, ProviderOptions, Telemetry};
 
@@ -119,7 +119,7 @@ async fn a_fault_of_a_plugin_is_counted() {
     let measured = Measured::default();
     let mut secrets = Secrets::new();
     let key = secrets
-        .mint(Secret::new(KEY).expect("a key"))
+        .mint(Secret::new(KEY).expect("a key"), Binding::api_key())
         .expect("a placeholder");
     let settings = Settings::at(&mock.base_url()).with_api_key(key.as_str());
     let grant = Grant::new(Origin::parse(&mock.base_url()).expect("an origin"));

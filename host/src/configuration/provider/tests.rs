@@ -29,7 +29,7 @@ fn resolve_in(configuration: &Configuration) -> Result<Resolved, ConfigError> {
         &FACTS,
         &environment,
         &Profiles::empty(),
-        &mut |secret| format!("<{}>", secret.len()),
+        &mut |secret, _| format!("<{}>", secret.len()),
     )
 }
 
@@ -82,7 +82,7 @@ fn a_full_entry_is_taken_apart() {
         json!({
             "baseUrl": "http://gpu.lan:9000/v1",
             "api": "openai-completions",
-            "headers": {"X-Team": "red", "Authorization": "Bearer <6>"},
+            "headers": {"X-Team": "red", "Authorization": "<13>"},
             "timeoutSeconds": 2.5,
             "request": {"allowPrivateNetwork": true,
                         "auth": {"mode": "authorization-bearer", "token": "<3>"}},
@@ -131,6 +131,32 @@ fn an_empty_entry_is_an_entry() {
 }
 
 #[test]
+fn the_key_may_stand_in_the_header_that_the_entry_names_for_it() {
+    let bindings = |request: &str| {
+        let text =
+            format!("{{models: {{providers: {{vllm: {{apiKey: 'k', request: {request}}}}}}}}}");
+        let mut bindings = Vec::new();
+        let mut mint = |secret: String, binding| {
+            bindings.push((secret, binding));
+            String::new()
+        };
+        Configuration::parse(&text, "f")
+            .unwrap()
+            .resolve_provider("vllm", &FACTS, &environment, &Profiles::empty(), &mut mint)
+            .unwrap();
+        bindings
+    };
+    let named = http::HeaderName::from_static("x-gpu.lan");
+    let found = bindings("{auth: {mode: 'header', headerName: ' X-${HOST} '}}");
+    let expected = Binding::api_key_or(Some(named));
+    assert_eq!(found, [("k".to_owned(), expected)]);
+    for other in ["{}", "{auth: {headerName: 'no name'}}", "{auth: 7}"] {
+        let found = bindings(other);
+        assert_eq!(found, [("k".to_owned(), Binding::api_key())], "{other}");
+    }
+}
+
+#[test]
 fn a_blank_base_url_is_the_default_one() {
     for value in ["''", "'  '", "null"] {
         let text = format!("{{models: {{providers: {{vllm: {{baseUrl: {value}}}}}}}}}");
@@ -142,7 +168,7 @@ fn a_blank_base_url_is_the_default_one() {
             &ProviderFacts::default(),
             &environment,
             &Profiles::empty(),
-            &mut |secret| secret,
+            &mut |secret, _| secret,
         )
         .unwrap_err();
     assert_eq!(
@@ -165,7 +191,7 @@ fn the_base_url_of_a_plugin_file_comes_from_the_user_and_never_from_its_manifest
             },
             &environment,
             &Profiles::empty(),
-            &mut |secret| secret,
+            &mut |secret, _| secret,
         )
     };
     let configured = "{models: {providers: {'my-gpu': {baseUrl: 'http://gpu/v1', models: []}}}}";
@@ -206,7 +232,7 @@ fn the_base_url_of_a_plugin_file_comes_from_the_user_and_never_from_its_manifest
             },
             &environment,
             &Profiles::empty(),
-            &mut |secret| secret,
+            &mut |secret, _| secret,
         )
         .unwrap_err();
     assert!(error.to_string().len() < 400, "{error}");
@@ -221,9 +247,13 @@ fn the_id_of_the_built_in_provider_needs_an_approval() {
     let text = "{models: {providers: {vllm: {baseUrl: 'http://gpu/v1', apiKey: 'k'}}}}";
     let resolve = |id: &str, facts: &ProviderFacts<'_>| {
         let configuration = Configuration::parse(text, "f").unwrap();
-        configuration.resolve_provider(id, facts, &environment, &Profiles::empty(), &mut |secret| {
-            secret
-        })
+        configuration.resolve_provider(
+            id,
+            facts,
+            &environment,
+            &Profiles::empty(),
+            &mut |secret, _| secret,
+        )
     };
     for id in ["vllm", " vLLM "] {
         let error = resolve(id, &facts).unwrap_err();
@@ -345,7 +375,7 @@ fn a_key_that_is_not_used_is_said_not_to_be() {
         let text = format!("{{models: {{providers: {{vllm: {{apiKey: {key}}}}}}}}}");
         let resolved = Configuration::parse(&text, "f")
             .unwrap()
-            .resolve_provider("vllm", &FACTS, environment, profiles, &mut |key| key)
+            .resolve_provider("vllm", &FACTS, environment, profiles, &mut |key, _| key)
             .unwrap();
         let message = resolved.notes.first().map(|note| note.message.as_str());
         assert_eq!(message, expected, "{key}");
@@ -411,7 +441,7 @@ fn the_configurations_order_of_profiles_is_followed_and_what_is_passed_over_is_s
             &FACTS,
             &environment,
             &profiles,
-            &mut |key| key,
+            &mut |key, _| key,
         )
     };
     let work = resolve("{auth: {order: {vLLM: ['vllm:old', 'vllm:work']}}}").unwrap();

@@ -3,10 +3,12 @@ use serde_json::json;
 use super::*;
 
 fn resolve(entry: Value) -> Result<(Value, Vec<String>), ConfigError> {
-    resolve_all(entry).map(|(entry, secrets, _)| (entry, secrets))
+    let texts = |minted: Vec<Minted>| minted.into_iter().map(|(text, _)| text).collect();
+    resolve_all(entry).map(|(entry, minted, _)| (entry, texts(minted)))
 }
 
-type Resolved = (Value, Vec<String>, Vec<UnreadyModel>);
+type Minted = (String, Binding);
+type Resolved = (Value, Vec<Minted>, Vec<UnreadyModel>);
 
 fn resolve_all(entry: Value) -> Result<Resolved, ConfigError> {
     let Value::Object(mut entry) = entry else {
@@ -19,8 +21,8 @@ fn resolve_all(entry: Value) -> Result<Resolved, ConfigError> {
         _ => None,
     };
     let mut secrets = Vec::new();
-    let mut mint = |secret: String| {
-        secrets.push(secret);
+    let mut mint = |secret: String, binding: Binding| {
+        secrets.push((secret, binding));
         format!("<{}>", secrets.len())
     };
     let mut resolver = Resolver::new(&environment, &mut mint);
@@ -76,21 +78,22 @@ fn a_literal_is_a_secret_by_its_form_where_its_name_says_nothing() {
 #[test]
 fn secrets_are_replaced_by_their_place() {
     let cases = [
-        // Variables in headers, wherever headers may stand.
+        // Variables in headers, wherever headers may stand: the whole value is the secret, and
+        // the variable's own value is known besides.
         (
             json!({"headers": {"X-Team": "a-${T}-b"}}),
-            json!({"headers": {"X-Team": "a-<1>-b"}}),
-            vec!["s3cret"],
+            json!({"headers": {"X-Team": "<2>"}}),
+            vec!["s3cret", "a-s3cret-b"],
         ),
         (
             json!({"request": {"headers": {"authorization": "Bearer ${T}"}}}),
-            json!({"request": {"headers": {"authorization": "Bearer <1>"}}}),
-            vec!["s3cret"],
+            json!({"request": {"headers": {"authorization": "<2>"}}}),
+            vec!["s3cret", "Bearer s3cret"],
         ),
         (
             json!({"models": [{"id": "m", "headers": {"A": "${T}${T}"}}]}),
-            json!({"models": [{"id": "m", "headers": {"A": "<1><2>"}}]}),
-            vec!["s3cret", "s3cret"],
+            json!({"models": [{"id": "m", "headers": {"A": "<3>"}}]}),
+            vec!["s3cret", "s3cret", "s3crets3cret"],
         ),
         // Literal credentials, whole.
         (
@@ -201,5 +204,71 @@ fn errors_name_the_place_and_never_the_secret() {
         let error = resolve(entry.clone()).unwrap_err().to_string();
         assert!(error.contains(expected), "{entry}: {error}");
         assert!(!error.contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn each_secret_is_bound_to_the_header_that_it_was_configured_for() {
+    let name = |text: &str| HeaderName::try_from(text).unwrap();
+    let behind = |header: &str, before: &str| Binding::Header {
+        name: name(header),
+        before: before.to_owned(),
+    };
+    let only = |header: &str| behind(header, "");
+    let cases = [
+        (
+            json!({"headers": {" X-Team ": "a=${T}; b", "Cookie": "c=1", "no name": "${T}"}}),
+            vec![
+                ("s3cret", Binding::Nowhere),
+                ("a=s3cret; b", only("x-team")),
+                ("c=1", only("cookie")),
+                ("s3cret", Binding::Nowhere),
+            ],
+        ),
+        (
+            json!({"request": {"headers": {"X-A": "${T}"}},
+                   "models": [{"id": "m", "headers": {"X-B": " ${T} "}}]}),
+            vec![("s3cret", only("x-b")), ("s3cret", only("x-a"))],
+        ),
+        (
+            json!({"request": {"auth": {"mode": "authorization-bearer", "token": "t"}}}),
+            vec![("t", behind("authorization", "Bearer "))],
+        ),
+        (
+            json!({"request": {"auth": {"mode": "header", "headerName": "x-${HOST}",
+                   "value": "v", "prefix": "Token "}}}),
+            vec![("v", behind("x-gpu.lan", "Token "))],
+        ),
+        // A prefix that is a secret is put together with the value.
+        (
+            json!({"request": {"auth": {"mode": "header", "headerName": "x-a",
+                   "value": "v", "prefix": "${T}:"}}}),
+            vec![("s3cret", Binding::Nowhere), ("s3cret:v", only("x-a"))],
+        ),
+        (
+            json!({"request": {"auth": {"mode": "header", "headerName": "x-a", "prefix": "${T}:",
+                   "value": {"source": "env", "id": "HOST"}}}}),
+            vec![
+                ("s3cret", Binding::Nowhere),
+                ("gpu.lan", Binding::Nowhere),
+                ("s3cret:gpu.lan", only("x-a")),
+            ],
+        ),
+        // Without a header there is no place for it.
+        (
+            json!({"request": {"auth": {"mode": "header", "value": "v", "user": "${T}"}}}),
+            vec![("s3cret", Binding::Nowhere), ("v", Binding::Nowhere)],
+        ),
+    ];
+    for (entry, expected) in cases {
+        let (_, mut minted, _) = resolve_all(entry.clone()).unwrap();
+        let mut expected: Vec<Minted> = expected
+            .into_iter()
+            .map(|(text, binding)| (text.to_owned(), binding))
+            .collect();
+        // An object's members come in no order that matters.
+        minted.sort_by(|a, b| format!("{a:?}").cmp(&format!("{b:?}")));
+        expected.sort_by(|a, b| format!("{a:?}").cmp(&format!("{b:?}")));
+        assert_eq!(minted, expected, "{entry}");
     }
 }

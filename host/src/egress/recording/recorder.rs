@@ -130,7 +130,7 @@ impl Entry {
             ended: false,
         };
         let redaction = &log.redaction;
-        let (body, body_latin1) = spelled(redaction.bytes(request.body()));
+        let (body, body_latin1) = spelled(redaction.body(request.body()));
         entry.write(Line {
             request: Some(Request {
                 begun_us,

@@ -1,151 +1,65 @@
 //! What must not be seen, taken out of bytes that come in pieces.
 //!
-//! A server may say a key back in the middle of a body, and a network may cut it anywhere. So a piece whose end may be
-//! the beginning of a secret is held back until the next one decides ([`Pieces`]); it is the writing that waits, and never the
-//! answer itself.
+//! A server may return a key in the middle of a body, and a network may cut it anywhere. So a piece
+//! whose end may be the beginning of a secret is held back until the next ones decide ([`Pieces`]).
+//! It is the writing that waits, and never the answer itself.
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use zeroize::Zeroizing;
 
+use super::strings::Strings;
 use crate::policy::Secrets;
-use crate::policy::secret::{REDACTED, half};
+use crate::policy::secret::search::{Found, Matcher, merged, without};
 
-/// Secrets and placeholders in the spellings that are looked for.
-pub(super) struct Redaction {
-    /// The longest first.
-    words: Vec<Zeroizing<String>>,
-    /// Whether a word begins with this byte.
-    begins: [bool; 256],
-}
+/// Pieces that are held back for a secret that may go on in another string. More are not, so that
+/// a recording of a chat that is killed lacks little.
+const HELD_PIECES: usize = 64;
+
+/// Bytes that are held back for it.
+const HELD_BYTES: usize = 16 << 10;
+
+/// What a recording must not hold.
+pub(super) struct Redaction(Arc<Matcher>);
 
 impl Redaction {
     pub(super) fn new(secrets: &Secrets) -> Self {
-        let mut words = Vec::new();
-        for word in secrets.words() {
-            for spelling in [json(word), ascii_json(word), word.to_owned()] {
-                let spelling = Zeroizing::new(spelling);
-                if !words.contains(&spelling) {
-                    words.push(spelling);
-                }
-            }
-        }
-        words.sort_by_key(|word| std::cmp::Reverse(word.len()));
-        let mut begins = [false; 256];
-        for word in &words {
-            begins[usize::from(word.as_bytes()[0])] = true;
-        }
-        Self { words, begins }
+        Self(Arc::clone(secrets.shown()))
     }
 
-    /// A text without them.
+    /// A text without it.
     pub(super) fn text(&self, text: &str) -> String {
-        // Words are cut at characters only, so that what is left is text.
-        String::from_utf8_lossy(&self.bytes(text.as_bytes())).into_owned()
+        self.0.text(text).into_owned()
     }
 
-    /// Bytes without them.
+    /// Bytes without it.
     pub(super) fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let (spans, _) = self.find(bytes, 0, true);
-        without(bytes, 0..bytes.len(), &spans, 0)
+        self.0.bytes(bytes)
     }
 
-    /// Where words stand in `bytes` from `at` on, and where one begins that may go on behind the end (the end if none
-    /// does). `whole`: nothing comes behind the end.
-    fn find(&self, bytes: &[u8], mut at: usize, whole: bool) -> (Vec<Range<usize>>, usize) {
-        let mut spans = Vec::new();
-        while let Some(next) = self.candidate(bytes, at) {
-            at = next;
-            let rest = &bytes[at..];
-            let mut found = 0;
-            for word in &self.words {
-                let common = common(word.as_bytes(), rest);
-                if common == rest.len() && common < word.len() && !whole {
-                    return (spans, at);
-                }
-                if common == word.len() {
-                    found = found.max(common);
-                } else if half(word).is_some_and(|half| common >= half) {
-                    found = found.max(word.floor_char_boundary(common));
-                }
-            }
-            if found > 0 {
-                spans.push(at..at + found);
-            }
-            at += found.max(1);
+    /// A whole body without it, also where it is spread over strings.
+    pub(super) fn body<'a>(&self, body: &'a Bytes) -> Cow<'a, [u8]> {
+        if self.0.is_empty() {
+            return Cow::Borrowed(body);
         }
-        (spans, bytes.len())
-    }
-
-    /// The next byte that a word begins with.
-    fn candidate(&self, bytes: &[u8], at: usize) -> Option<usize> {
-        let rest = bytes.get(at..)?;
-        let ahead = rest.iter().position(|byte| self.begins[usize::from(*byte)]);
-        ahead.map(|ahead| at + ahead)
+        let mut pieces = Pieces::default();
+        let mut all = pieces.push(0, body.clone(), self);
+        all.extend(pieces.finish(self));
+        Cow::Owned(all.into_iter().flat_map(|(_, bytes)| bytes).collect())
     }
 }
 
-/// How many bytes two texts have in common at their beginning.
-fn common(a: &[u8], b: &[u8]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
-}
-
-/// The bytes of a range without spans. What a span is replaced by stands where it begins, if that is not before `fresh`.
-fn without<'a>(
-    bytes: &'a [u8],
-    range: Range<usize>,
-    spans: &[Range<usize>],
-    fresh: usize,
-) -> Cow<'a, [u8]> {
-    let touches = |span: &&Range<usize>| span.start < range.end && span.end > range.start;
-    let mut touching = spans.iter().filter(touches).peekable();
-    if touching.peek().is_none() {
-        return Cow::Borrowed(&bytes[range]);
-    }
-    let mut out = Vec::with_capacity(range.len());
-    let mut at = range.start;
-    for span in touching {
-        if span.start >= range.start {
-            out.extend_from_slice(&bytes[at..span.start]);
-            if span.start >= fresh {
-                out.extend_from_slice(REDACTED.as_bytes());
-            }
-        }
-        at = span.end.min(range.end);
-    }
-    out.extend_from_slice(&bytes[at..range.end]);
-    Cow::Owned(out)
-}
-
-/// The word as it stands in JSON text.
-fn json(word: &str) -> String {
-    let quoted = serde_json::Value::from(word).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
-}
-
-/// The same by a writer that keeps to ASCII, as Python's does.
-fn ascii_json(word: &str) -> String {
-    let mut out = String::new();
-    for one in json(word).chars() {
-        if one.is_ascii() {
-            out.push(one);
-        } else {
-            for unit in one.encode_utf16(&mut [0; 2]) {
-                out.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-    }
-    out
-}
-
-/// A body as it comes: pieces in, and the same pieces out without secrets, as soon as it is known what belongs to one.
+/// A body as it comes: pieces in, and the same pieces out without secrets, as soon as it is known
+/// what belongs to one.
 #[derive(Default)]
 pub(super) struct Pieces {
     held: Vec<(u64, Bytes)>,
-    /// Bytes at the beginning of what is held that belong to a word which was replaced already.
+    /// Where what is held begins in the body.
+    base: usize,
+    /// Bytes at the beginning of what is held that belong to a secret which was replaced already.
     replaced: usize,
+    strings: Strings,
 }
 
 impl Pieces {
@@ -156,12 +70,17 @@ impl Pieces {
         piece: Bytes,
         redaction: &Redaction,
     ) -> Vec<(u64, Vec<u8>)> {
+        if redaction.0.is_empty() {
+            return vec![(at_us, piece.into())];
+        }
+        self.strings.read(&piece, &redaction.0);
         self.held.push((at_us, piece));
         self.decide(redaction, false)
     }
 
     /// Gives out the rest: nothing more will come.
     pub(super) fn finish(&mut self, redaction: &Redaction) -> Vec<(u64, Vec<u8>)> {
+        self.strings.end(&redaction.0);
         self.decide(redaction, true)
     }
 
@@ -176,11 +95,25 @@ impl Pieces {
                     .collect(),
             ),
         };
-        let (mut spans, decided) = redaction.find(&joined, self.replaced, whole);
+        let Found {
+            mut spans,
+            mut decided,
+        } = redaction.0.find(&joined, whole);
+        let bounded = self.held.len() <= HELD_PIECES && joined.len() <= HELD_BYTES;
+        if let (false, true, Some(from)) = (whole, bounded, self.strings.undecided()) {
+            decided = decided.min(from.saturating_sub(self.base));
+        }
+        self.strings.forget_before(self.base);
+        let spread = self.strings.spans().iter();
+        spans.extend(spread.map(|span| {
+            // What was given out already is past mending.
+            span.start.saturating_sub(self.base)..span.end - self.base
+        }));
         if self.replaced > 0 {
             // It began in a piece that is gone.
-            spans.insert(0, 0..self.replaced);
+            spans.push(0..self.replaced);
         }
+        let spans = merged(spans);
         let mut out = Vec::new();
         let (mut start, mut gone) = (0, 0);
         for (at_us, piece) in &self.held {
@@ -193,12 +126,12 @@ impl Pieces {
             (start, gone) = (end, gone + 1);
         }
         if gone > 0 {
-            let crossing = |span: &&Range<usize>| span.start < start && span.end > start;
-            self.replaced = spans
+            let crossing = spans
                 .iter()
-                .find(crossing)
-                .map_or(0, |span| span.end - start);
+                .find(|span| span.start < start && span.end > start);
+            self.replaced = crossing.map_or(0, |span| span.end - start);
         }
+        self.base += start;
         self.held.drain(..gone);
         out
     }
@@ -207,14 +140,15 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Secret;
+    use crate::policy::{Binding, Secret};
 
     const KEY: &str = "sk-0123456789abcdef";
 
     fn redaction(secrets: &[&str]) -> Redaction {
         let mut all = Secrets::new();
         for secret in secrets {
-            all.mint(Secret::new(*secret).unwrap()).unwrap();
+            all.mint(Secret::new(*secret).unwrap(), Binding::Nowhere)
+                .unwrap();
         }
         Redaction::new(&all)
     }
@@ -252,7 +186,7 @@ mod tests {
             ("nothing here, s, sk, sk-", "nothing here, s, sk, sk-"),
             ("a sk-0123456789abcdef b sk-0123 c", "a *** b *** c"),
             ("sk-0123456789abcdefsk-0123456789abcdef", "******"),
-            ("aaaaaaaaaaaaaa", "******aa"),
+            ("aaaaaaaaaaaaaa", "***"),
             ("half: sk-0123456789…", "half: ***…"),
             (r#"{"key":"ключ\"ключ"}"#, r#"{"key":"***"}"#),
             (
@@ -291,7 +225,7 @@ mod tests {
         assert_eq!(pieces.push(0, "data: x\n\n".into(), &redaction).len(), 1);
         for at in 0..1000 {
             pieces.push(at, Bytes::from_static(b"a"), &redaction);
-            assert!(pieces.held.len() <= 6, "{}", pieces.held.len());
+            assert!(pieces.held.len() <= 12, "{}", pieces.held.len());
         }
     }
 

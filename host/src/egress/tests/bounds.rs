@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::egress::{Exchange, ResponseBody, Timing, Transport};
+use crate::policy::{Binding, Secret, Secrets};
 
 const SHORT: Duration = Duration::from_millis(40);
 
@@ -249,9 +250,24 @@ impl Transport for Scripted {
 
 /// What a guest is given of a script, piece by piece.
 async fn given(script: &[Step], limits: NetworkLimits) -> Vec<Result<String, String>> {
+    given_without(&[], script, limits).await
+}
+
+/// The same where the guest must not see these secrets.
+async fn given_without(
+    hidden: &[&str],
+    script: &[Step],
+    limits: NetworkLimits,
+) -> Vec<Result<String, String>> {
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
     let transport = Arc::new(Scripted(script.to_vec()));
-    let egress = Egress::with_transport(grant(address).with_limits(limits), transport);
+    let mut secrets = Secrets::new();
+    for secret in hidden {
+        let secret = Secret::new(*secret).unwrap();
+        secrets.mint(secret, Binding::api_key()).unwrap();
+    }
+    let grant = grant(address).with_limits(limits).with_secrets(secrets);
+    let egress = Egress::with_transport(grant, transport);
     let mut hooks = egress.hooks();
     let mut body = send(&mut hooks, get(&url(address)))
         .await
@@ -322,4 +338,90 @@ async fn pieces_that_are_put_together_are_counted_each() {
             Err("HttpResponseBodySize(Some(10))".to_owned())
         ]
     );
+}
+
+#[tokio::test]
+async fn a_secret_is_found_across_pieces_and_what_only_begins_like_it_is_given_in_the_end() {
+    use Step::{Break, Piece, Wait};
+
+    let hidden = ["sk-0123456789abcdef-real"];
+    let ok = |text: &str| Ok(text.to_owned());
+    let broken = || Err("HttpResponseIncomplete".to_owned());
+    for (script, expected) in [
+        (
+            vec![
+                Piece("data: a sk-01"),
+                Wait,
+                Piece("23456789abc"),
+                Wait,
+                Piece("def-real!\n\n"),
+                Wait,
+                Piece("b"),
+            ],
+            vec![ok("data: a "), ok("***!\n\n"), ok("b")],
+        ),
+        // An event is never waited for, whatever its last word is.
+        (
+            vec![
+                Piece("data: sk-01\n\n"),
+                Wait,
+                Piece("23456789abcdef-real\n\n"),
+            ],
+            vec![ok("data: sk-01\n\n"), ok("***\n\n")],
+        ),
+        (vec![Piece("x sk-0123")], vec![ok("x "), ok("sk-0123")]),
+        (
+            vec![Piece("x sk-0123"), Wait],
+            vec![ok("x "), ok("sk-0123")],
+        ),
+        (
+            vec![Piece("x sk-0123"), Break],
+            vec![ok("x "), ok("sk-0123"), broken()],
+        ),
+        (
+            vec![Piece("sk-0123456789ab"), Wait, Break],
+            vec![ok("***"), broken()],
+        ),
+        (vec![Piece("s"), Piece("k"), Wait], vec![ok("sk")]),
+    ] {
+        assert_eq!(
+            given_without(&hidden, &script, NetworkLimits::new()).await,
+            expected
+        );
+    }
+    // What came counts, and not what is given.
+    let limits = |bytes| NetworkLimits::new().with_response_body_bytes(bytes);
+    let script = [Piece("sk-0123456789abcdef-real"), Wait, Piece("x")];
+    let found = given_without(&hidden, &script, limits(24)).await;
+    let too_large = Err("HttpResponseBodySize(Some(24))".to_owned());
+    assert_eq!(found, [ok("***"), too_large]);
+    assert_eq!(
+        given_without(&hidden, &script, limits(25)).await,
+        [ok("***"), ok("x")]
+    );
+}
+
+#[tokio::test]
+async fn bytes_that_wait_for_a_secret_are_given_before_a_time_is_over() {
+    let chunk = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nsk-0\r\n";
+    let address = silent_after(chunk).await;
+    for limits in [
+        NetworkLimits::new().with_idle_timeout(SHORT),
+        NetworkLimits::new().with_total_timeout(SHORT),
+    ] {
+        let mut secrets = Secrets::new();
+        let secret = Secret::new("sk-0123456789abcdef-real").unwrap();
+        secrets.mint(secret, Binding::api_key()).unwrap();
+        let grant = grant(address).with_limits(limits).with_secrets(secrets);
+        let mut hooks = Egress::new(grant).unwrap().hooks();
+        let response = send(&mut hooks, get(&url(address))).await.unwrap();
+        let mut body = response.into_body();
+        assert_eq!(next(&mut body).await.unwrap().unwrap(), "sk-0");
+        // The connection is given up already.
+        assert_eq!(hooks.requests_under_way(), 0);
+        assert!(hooks.last_failure().unwrap().is_timeout());
+        assert!(!http_body::Body::is_end_stream(&body));
+        next(&mut body).await.unwrap().unwrap_err();
+        assert!(next(&mut body).await.is_none());
+    }
 }

@@ -2,8 +2,10 @@
 
 use wasip2::http::types::{Method, Scheme};
 
-use crate::Orders;
+use crate::bindings::llm::provider::types::{Error, ErrorKind, Event, FinishReason};
 use crate::http::Ask;
+use crate::provider::greeting;
+use crate::{Orders, error};
 
 /// Places in which a server might say the key back. The placeholder is all that gets there.
 pub(super) fn outside_header_values(orders: &Orders) -> Vec<String> {
@@ -122,6 +124,40 @@ pub(super) fn with_a_redirect(orders: &Orders) -> Vec<String> {
         }
         .send(),
     ]
+}
+
+/// One request as ordered: every byte of the answer that the host lets the plugin see, as text, or
+/// an error that has the host say why it was refused.
+pub(super) fn one_request(orders: &Orders, call: u32) -> Result<Vec<Event>, Error> {
+    match call {
+        0 => return Ok(greeting().into()),
+        1 => {}
+        2 => return Ok(vec![Event::Finish(FinishReason::Stop)]),
+        _ => return Ok(Vec::new()),
+    }
+    let [path, fields, body] = &orders.request;
+    let headers: Vec<(&str, &[u8])> = fields
+        .split('|')
+        .filter_map(|field| field.split_once('='))
+        .map(|(name, value)| (name, value.as_bytes()))
+        .collect();
+    let ask = Ask {
+        headers: &headers,
+        body: body.as_bytes(),
+        ..Ask::path(&orders.granted, path)
+    };
+    let refused = |why| Error {
+        kind: ErrorKind::Unreachable,
+        ..error(why)
+    };
+    let response = ask.answer().map_err(refused)?;
+    let mut seen = format!("answered {}\n", response.status());
+    for (name, value) in response.headers().entries() {
+        seen += &format!("{name}: {}\n", String::from_utf8_lossy(&value));
+    }
+    let body = crate::http::read_all(&response).map_err(refused)?;
+    seen += &String::from_utf8_lossy(&body);
+    Ok(vec![Event::Text(seen)])
 }
 
 fn base64(bytes: &[u8]) -> String {
