@@ -35,8 +35,8 @@ pub use self::signature::{MAX_SIGNATURE_SIZE, claimed_key, signature_beside, sig
 
 use self::signature::Detached;
 use super::inspect::hex;
-use crate::configuration::Environment;
 use crate::error::{Error, ErrorKind, Result};
+use crate::folders::UserFolders;
 
 /// What is asked of a file without a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -170,11 +170,19 @@ impl Trust {
         document::read(path)
     }
 
-    /// Where a user's policy stands:
-    /// `$XDG_CONFIG_HOME/provider-host/trust.json5`, else the same under
-    /// `~/.config`. None: there is no such file, or no home.
-    pub fn locate(environment: &Environment<'_>) -> Option<PathBuf> {
-        document::locate(environment)
+    /// Where a user's policy stands: `trust.json5` in [`UserFolders::configuration`]. None: there
+    /// is no file there, which is certain.
+    ///
+    /// A file that is there and can't be reached (a link that leads nowhere, a folder that can't be
+    /// searched, a path component that is no folder) is given back as found, so that
+    /// [`Trust::from_file`] refuses it and says why.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] if the place is not known, or lies in a home that does not
+    /// exist: then nobody can tell whether there is a policy, and no plugin may be loaded.
+    pub fn locate(folders: &UserFolders) -> Result<Option<PathBuf>> {
+        document::locate(folders)
     }
 
     /// Reads a file that the policy lets in, and the signature beside it. The bytes

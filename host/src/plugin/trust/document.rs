@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::{Signatures, Trust};
-use crate::configuration::Environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plugin::file;
+use crate::file::{self, Links};
+use crate::folders::UserFolders;
+use crate::plugin::file::failed;
 
 /// Most bytes of the file.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -97,41 +98,58 @@ fn of(document: Document) -> Result<Trust> {
 }
 
 pub(super) fn read(path: &Path) -> Result<Trust> {
-    let failed = |why: String| {
-        invalid(format!(
-            "could not read the trust file {}: {why}",
-            path.display()
-        ))
-    };
-    let bytes = match file::regular(path, LARGEST_FILE) {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(why)) => return Err(failed(why)),
-        Err(error) => return Err(failed(error.to_string()).caused_by(error)),
-    };
-    let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text".into()))?;
+    let text = file::read_text(path, LARGEST_FILE, Links::Followed).map_err(|error| {
+        let (path, remedy) = (path.display(), error.remedy());
+        let why = format!("could not read the trust file {path}: {error}{remedy}");
+        failed(ErrorKind::InvalidConfig, why, error)
+    })?;
     parse(&text, &path.display().to_string())
 }
 
-pub(super) fn locate(environment: &Environment<'_>) -> Option<PathBuf> {
-    let set = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
-    let configuration = set("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
-    let home = || {
-        let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-        set(variable).map(|home| PathBuf::from(home).join(".config"))
+pub(super) fn locate(folders: &UserFolders) -> Result<Option<PathBuf>> {
+    let unknown = |why: String| {
+        invalid(format!(
+            "it cannot be told whether there is a trust file: {why}; {REMEDY}"
+        ))
     };
-    let path = configuration
-        .or_else(home)?
-        .join("provider-host")
-        .join("trust.json5");
-    // A file that is there and can't be reached is not the same as none: reading
-    // it says why.
-    match path.symlink_metadata() {
-        Err(error) if error.kind() == IoErrorKind::NotFound => None,
-        _ => Some(path),
+    let folder = folders
+        .configuration()
+        .map_err(|why| unknown(why.to_string()))?;
+    let path = folder.join("trust.json5");
+    // A file that is there and can't be reached is not the same as none: reading it says why.
+    if !is_absent(&path) {
+        return Ok(Some(path));
     }
+    // The file is absent. That counts only if the folder in which it would be can be looked into: a
+    // link in its path may lead to a file system that is not mounted, and so may a missing home.
+    // `XDG_CONFIG_HOME` may be missing, because programs make it when they need it.
+    for folder in path.ancestors().skip(1) {
+        if !is_absent(folder) {
+            return match folder.metadata() {
+                Ok(_) => Ok(None),
+                Err(why) => Err(unknown(format!(
+                    "{} leads nowhere ({why})",
+                    folder.display()
+                ))),
+            };
+        }
+        if folders.home_of_configuration() == Some(folder) {
+            let home = folder.display();
+            return Err(unknown(format!("the home folder {home} does not exist")));
+        }
+    }
+    Ok(None)
 }
+
+/// Whether there is nothing under a path, which is certain.
+fn is_absent(path: &Path) -> bool {
+    let found = path.symlink_metadata();
+    found.is_err_and(|error| error.kind() == IoErrorKind::NotFound)
+}
+
+/// What to do where the place of the trust file is not known.
+const REMEDY: &str = "set HOME or XDG_CONFIG_HOME to the absolute path of a folder, or name a trust \
+                      file with --trust (one with { signatures: \"optional\" } lets any plugin in)";
 
 fn invalid(why: String) -> Error {
     Error::new(ErrorKind::InvalidConfig, why)
