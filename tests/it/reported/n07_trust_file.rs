@@ -156,9 +156,13 @@ impl Place {
             format!("somebody:x:0:0::{}:/bin/sh\n", home.display())
         });
         self.write("passwd", database);
+        // No other source of users: some systems make an entry for root up.
+        self.write("nsswitch.conf", "passwd: files\n");
         let script = format!(
-            "mount --bind {} /etc/passwd || exit 99; exec \"$0\" \"$@\"",
-            self.path("passwd").display()
+            "mount --bind {0}/passwd /etc/passwd || exit 99
+             [ ! -e /etc/nsswitch.conf ] || mount --bind {0}/nsswitch.conf /etc/nsswitch.conf || exit 99
+             exec \"$0\" \"$@\"",
+            self.folder.path().display()
         );
         let mut command = Command::new("unshare");
         command

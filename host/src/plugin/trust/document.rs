@@ -27,6 +27,9 @@ struct Document {
     digests: Names,
     #[serde(default)]
     revoked: Revoked,
+    /// Versions by provider id.
+    #[serde(default)]
+    minimum: Names,
 }
 
 #[derive(Deserialize, Default)]
@@ -74,7 +77,7 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Trust> {
     let document: Document = json5::from_str(text).map_err(|error| {
         invalid(format!(
             "{origin} is no trust file: {error}; it has `signatures` (\"required\" or \"optional\"), `keys`, \
-             `digests` and `revoked: {{ keys, digests }}`, and nothing else"
+             `digests`, `revoked: {{ keys, digests }}` and `minimum: {{ id: \"1.2.3\" }}`, and nothing else"
         ))
     })?;
     of(document).map_err(|error| error.map_message(|why| format!("{origin}: {why}")))
@@ -93,6 +96,9 @@ fn of(document: Document) -> Result<Trust> {
     }
     for (name, digest) in document.revoked.digests.0 {
         trust = trust.with_revoked_digest(name, &digest)?;
+    }
+    for (id, version) in document.minimum.0 {
+        trust = trust.with_minimum(&id, &version)?;
     }
     Ok(trust)
 }
@@ -175,6 +181,13 @@ mod tests {
         assert_eq!(trust.revoked_keys[0].name, "old");
         assert_eq!(trust.revoked_digests[0].name, "leaks");
         assert!(parse("{ signatures: 'optional' }", "f").is_ok());
+        assert!(
+            parse(
+                "{ signatures: 'optional', minimum: { vllm: '0.2.0' } }",
+                "f"
+            )
+            .is_ok()
+        );
     }
 
     #[test]
@@ -211,6 +224,34 @@ mod tests {
             (
                 "{ signatures: 'required', revoked: { digests: { a: 'x', a: 'y' } } }",
                 "the name \"a\" stands twice",
+            ),
+            (
+                "{ signatures: 'required', minimum: { vllm: '0.2' } }",
+                "the minimum of \"vllm\" is \"0.2\", which is no semantic version",
+            ),
+            (
+                "{ signatures: 'required', minimum: { vllm: 'v0.2.0' } }",
+                "no semantic version",
+            ),
+            (
+                "{ signatures: 'required', minimum: { vllm: 2 } }",
+                "expected string",
+            ),
+            (
+                "{ signatures: 'required', minimum: { vllm: '1.0.0', VLLM: '0.1.0' } }",
+                "`minimum` names the provider \"vllm\" twice",
+            ),
+            (
+                "{ signatures: 'required', minimum: { 'vllm*': '1.0.0' } }",
+                "which is no provider id",
+            ),
+            (
+                "{ signatures: 'required', minimum: '1.0.0' }",
+                "expected opening brace",
+            ),
+            (
+                "{ signatures: 'required', minimums: { vllm: '1.0.0' } }",
+                "unknown field `minimums`",
             ),
         ] {
             let error = parse(text, "trust.json5").unwrap_err();
