@@ -91,6 +91,12 @@ impl Configuration {
         }
     }
 
+    /// The configuration as it was parsed: the file's own object, not interpreted.
+    #[must_use]
+    pub fn into_object(self) -> Map<String, Value> {
+        self.root
+    }
+
     /// The file that this was read from; none for [`Configuration::empty`] and
     /// [`Configuration::parse`].
     #[must_use]

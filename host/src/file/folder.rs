@@ -193,3 +193,56 @@ fn push(names: &mut Vec<OsString>, name: OsString) -> Result<(), FileError> {
     names.push(name);
     Ok(())
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_replaced_while_it_is_read_stays_the_one_that_was_opened() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        for folder in ["outer", "outer/inner", "secret"] {
+            std::fs::create_dir(path(folder)).unwrap();
+        }
+        std::fs::write(path("outer/inner/f"), "mine").unwrap();
+        std::fs::write(path("secret/f"), "secret").unwrap();
+        let outer = Folder::open(&path("outer")).unwrap();
+        let Entry::Folder(inner) = outer.entry("inner".as_ref()).unwrap() else {
+            panic!("it is a folder");
+        };
+        std::fs::rename(path("outer/inner"), path("outer/moved")).unwrap();
+        symlink("../secret", path("outer/inner")).unwrap();
+        assert_eq!(inner.read("f", 10).unwrap().unwrap(), b"mine");
+        assert!(matches!(
+            outer.entry("inner".as_ref()),
+            Err(FileError::Link)
+        ));
+        // The name was judged as a folder, and is a link when it is opened.
+        let replaced = Folder::opened(
+            &outer.descriptor,
+            "inner".as_ref(),
+            path("outer/inner"),
+            true,
+        );
+        assert!(matches!(replaced, Err(FileError::Io(_))), "{replaced:?}");
+    }
+
+    #[test]
+    fn a_file_of_a_folder_is_read_within_its_bound_and_absent_only_where_there_is_none() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("f"), "12345").unwrap();
+        symlink("nowhere", place.path().join("link")).unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        assert_eq!(folder.names().unwrap(), ["f", "link"]);
+        assert_eq!(folder.read("f", 5).unwrap().unwrap(), b"12345");
+        assert!(matches!(
+            folder.read("f", 4),
+            Err(FileError::TooLarge { found: 5, most: 4 })
+        ));
+        assert!(folder.read("none", 5).unwrap().is_none());
+        assert!(matches!(folder.read("link", 5), Err(FileError::Link)));
+    }
+}
