@@ -39,7 +39,8 @@ pub use provider::{BaseUrlSource, Note, ProviderFacts, Resolved, SettingsText, U
 pub use reference::ModelReference;
 pub(crate) use secret::key_binding;
 
-use environment::{home, non_empty};
+use crate::folders::{NoHome, UserFolders};
+use environment::non_empty;
 
 /// Names the configuration file; second to the command line.
 pub const PATH_VARIABLE: &str = "OPENCLAW_CONFIG_PATH";
@@ -94,6 +95,12 @@ impl Configuration {
         }
     }
 
+    /// The configuration as it was parsed: the file's own object, not interpreted.
+    #[must_use]
+    pub fn into_object(self) -> Map<String, Value> {
+        self.root
+    }
+
     /// The file that this was read from; none for [`Configuration::empty`] and
     /// [`Configuration::parse`].
     #[must_use]
@@ -107,31 +114,38 @@ impl Configuration {
     ///
     /// # Errors
     /// [`ConfigError::Missing`] if a file was named and is not there. The file
-    /// at the default place may be absent.
+    /// at the default place may be absent, and there is none where nothing names
+    /// a home; [`ConfigError::Read`] if the home can't be used.
     pub fn discover_path(
         named: Option<&Path>,
         environment: &Environment<'_>,
+        folders: &UserFolders,
     ) -> Result<Option<PathBuf>, ConfigError> {
-        let home = home(environment);
         let (path, by) = if let Some(path) = named {
             (path.to_owned(), "--config")
         } else if let Some(text) = non_empty(environment, PATH_VARIABLE) {
-            (
-                path::expand_home(text.trim(), home.as_deref()),
-                PATH_VARIABLE,
-            )
+            let home = folders.home().ok();
+            (path::expand_home(text.trim(), home), PATH_VARIABLE)
         } else {
-            let default = home.map(|home| home.join(".openclaw").join("openclaw.json"));
-            return Ok(default.filter(|path| path.exists()));
+            return match folders.home() {
+                Ok(home) => {
+                    let default = home.join(".openclaw").join("openclaw.json");
+                    Ok((!is_absent(&default)).then_some(default))
+                }
+                Err(NoHome::Unnamed) => Ok(None),
+                Err(why) => Err(ConfigError::Read {
+                    file: PathBuf::from("~/.openclaw/openclaw.json"),
+                    cause: why.to_string(),
+                }),
+            };
         };
-        if path.exists() {
-            Ok(Some(path))
-        } else {
-            Err(ConfigError::Missing {
+        if is_absent(&path) {
+            return Err(ConfigError::Missing {
                 file: path,
                 named_by: by.to_owned(),
-            })
+            });
         }
+        Ok(Some(path))
     }
 
     /// The value at a path of object keys, for what the host reads itself.
@@ -155,22 +169,36 @@ impl Configuration {
     }
 }
 
+/// Whether there is nothing under a path. What is there and can't be reached is left to the reader
+/// of the file, who says why.
+fn is_absent(path: &Path) -> bool {
+    let found = path.symlink_metadata();
+    found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// What is found with an environment, and the folders that it names.
+    fn discover(
+        named: Option<&Path>,
+        environment: &Environment<'_>,
+    ) -> Result<Option<PathBuf>, ConfigError> {
+        Configuration::discover_path(named, environment, &UserFolders::of(environment))
+    }
+
     #[test]
     fn a_named_file_that_is_missing_is_an_error_that_says_who_named_it() {
         let nothing = |_: &str| None;
-        let error =
-            Configuration::discover_path(Some(Path::new("/nowhere/c.json")), &nothing).unwrap_err();
+        let error = discover(Some(Path::new("/nowhere/c.json")), &nothing).unwrap_err();
         assert_eq!(
             error.to_string(),
             "there is no configuration file at /nowhere/c.json (named by --config)"
         );
         let variable =
             |name: &str| (name == PATH_VARIABLE).then(|| String::from("/nowhere/v.json"));
-        let error = Configuration::discover_path(None, &variable).unwrap_err();
+        let error = discover(None, &variable).unwrap_err();
         assert!(error.to_string().contains("named by OPENCLAW_CONFIG_PATH"));
     }
 
@@ -189,10 +217,7 @@ mod tests {
                 _ => None,
             }
         };
-        assert_eq!(
-            Configuration::discover_path(None, &environment(None)).unwrap(),
-            None
-        );
+        assert_eq!(discover(None, &environment(None)).unwrap(), None);
         std::fs::create_dir(home.join(".openclaw")).unwrap();
         for path in [&flag, &variable, &default] {
             std::fs::write(path, "{}").unwrap();
@@ -205,7 +230,7 @@ mod tests {
         ];
         for (named, set, expected) in cases {
             assert_eq!(
-                Configuration::discover_path(named, &environment(set)).unwrap(),
+                discover(named, &environment(set)).unwrap(),
                 Some(expected.clone()),
                 "{named:?} {set:?}"
             );

@@ -60,7 +60,9 @@ pub enum CredentialError {
         cause: String,
     },
     /// There is no place for the file: no home directory is known.
-    #[error("no place for key profiles is known: set HOME, XDG_CONFIG_HOME or {PATH_VARIABLE}")]
+    #[error(
+        "no place for key profiles is known: set HOME or XDG_CONFIG_HOME to an absolute path, or {PATH_VARIABLE}"
+    )]
     NoPlace,
     /// A key was given that is blank or cannot be sent.
     #[error("the key is {what}: nothing was stored")]

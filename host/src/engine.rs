@@ -14,6 +14,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 pub(crate) use clock::Clock;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::folders::UserFolders;
 use crate::plugin::Compiler;
 use crate::plugin::cache::CompileCache;
 use crate::plugin::compile::MARK;
@@ -79,14 +80,10 @@ impl Default for EngineOptions {
     }
 }
 
-/// `$XDG_CACHE_HOME/provider-host`, else `~/.cache/provider-host`; none where
-/// there is no home.
+/// [`UserFolders::cache`] of this process: `$XDG_CACHE_HOME/provider-host`, else
+/// `~/.cache/provider-host`; none where no home is known.
 pub fn default_cache_dir() -> Option<PathBuf> {
-    let base = match std::env::var_os("XDG_CACHE_HOME") {
-        Some(dir) if !dir.is_empty() => PathBuf::from(dir),
-        _ => std::env::home_dir()?.join(".cache"),
-    };
-    base.is_absolute().then(|| base.join("provider-host"))
+    UserFolders::of_process().cache().ok()
 }
 
 /// Compiles plugins and runs them. Cheap to clone; the clones are one engine.

@@ -49,6 +49,7 @@
 //! - [`registry`]: plugins and settings that are replaced while chats run.
 //! - [`route`]: a list of models and one answer: retries, refits, fallbacks.
 //! - [`telemetry`]: beside all of these, what is told of a chat while it runs.
+//! - [`file`](mod@file), [`UserFolders`]: bounded reading of files, and where a user's files are.
 //! - [`configuration`], [`credentials`]: an agent's configuration file and key
 //!   profiles, for hosts that share OpenClaw's.
 //!
@@ -102,6 +103,8 @@ mod engine;
 mod error;
 #[cfg(feature = "check")]
 pub mod exercise;
+pub mod file;
+mod folders;
 pub mod grammar;
 #[cfg(feature = "mock")]
 pub mod mock;
@@ -123,6 +126,7 @@ pub use engine::{
     DEFAULT_MAX_CHATS, Engine, EngineOptions, MAX_GUEST_MEMORY, WARM_MEMORY, default_cache_dir,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use folders::{NoHome, UserFolders, process_environment};
 pub use plugin::Plugin;
 pub use provider::{Provider, ProviderOptions};
 pub use telemetry::Telemetry;

@@ -8,6 +8,12 @@ use crate::bindings::types::Event;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exercise::{End, Exchange, Failure, Outcome};
 
+/// The file of a case that says what it must decode to.
+const EXPECTED: &str = "expected.json";
+
+/// Most bytes of it: 16 MiB.
+const MAX_EXPECTED_BYTES: u64 = 16 << 20;
+
 /// A recorded exchange.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -35,15 +41,15 @@ impl Recorded {
     ///
     /// [`ErrorKind::Host`]: the folder can't be read or holds none, or something in it is not what it should be.
     pub fn load(folder: &Path) -> Result<Vec<Self>> {
-        let exchanges = Exchange::load(folder)?;
-        let all = exchanges.into_iter().map(|exchange| {
-            let file = folder.join(&exchange.name).join("expected.json");
-            let expected = match std::fs::read(&file) {
-                Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|why| {
-                    let why = format!("{} is not JSON: {why}", file.display());
+        let found = Exchange::load_beside(folder, Some((EXPECTED, MAX_EXPECTED_BYTES)))?;
+        let all = found.into_iter().map(|(exchange, expected)| {
+            let expected = match expected {
+                Some(bytes) => Some(serde_json::from_slice(&bytes).map_err(|why| {
+                    let case = folder.join(&exchange.name);
+                    let why = format!("{EXPECTED} of {} is not JSON: {why}", case.display());
                     Error::new(ErrorKind::Host, why)
                 })?),
-                Err(_) => None,
+                None => None,
             };
             Ok(Self {
                 exchange,

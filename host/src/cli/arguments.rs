@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     #[arg(long, global = true, value_name = "ID", requires = "plugin")]
     pub(super) plugin_id: Option<String>,
 
-    /// Whose plugin files are loaded: keys, digests and what is revoked, JSON5
+    /// Whose plugin files are loaded: keys, digests, what is revoked, minimum versions; JSON5
     /// [default: provider-host/trust.json5 in $XDG_CONFIG_HOME or ~/.config, then any file]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) trust: Option<PathBuf>,

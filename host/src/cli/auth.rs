@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
 
+use provider_host::UserFolders;
 use provider_host::credentials::{ProfileFile, mask};
 
 use super::arguments::AuthCommand;
@@ -15,7 +16,7 @@ const LONGEST_KEY: u64 = 64 * 1024;
 
 /// Runs the command.
 pub(super) fn run(command: &AuthCommand) -> anyhow::Result<Status> {
-    let file = ProfileFile::locate(&environment)?;
+    let file = ProfileFile::locate(&environment, &UserFolders::of_process())?;
     match command {
         AuthCommand::Set { provider, surplus } => {
             let provider = checked(provider)?;

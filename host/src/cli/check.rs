@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use provider_host::check::{Options, Recorded, Report, Suite, Verdict, all};
+use provider_host::configuration::Configuration;
 use serde_json::{Map, Value};
 
 use super::arguments::Arguments;
@@ -66,11 +67,13 @@ pub(super) async fn run(
 /// The provider's entry of a configuration, or the whole file if it has none of the shape.
 pub(super) fn entry(path: &Path, id: &str) -> anyhow::Result<Map<String, Value>> {
     let wrong = |why: String| Failure::configuration(format!("{}: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let whole: Value = json5::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    let entry = match whole.pointer("/models/providers") {
+    let whole = Configuration::load(path)?.into_object();
+    let providers = whole
+        .get("models")
+        .and_then(|models| models.get("providers"));
+    let entry = match providers {
         Some(providers) => providers.get(id).cloned(),
-        None => Some(whole),
+        None => Some(Value::Object(whole)),
     };
     match entry {
         Some(Value::Object(entry)) => Ok(entry),

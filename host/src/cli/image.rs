@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use provider_host::file::{self, FileError, Links};
 use provider_host::types;
 
 use super::failure::Failure;
@@ -11,25 +12,18 @@ const LARGEST: u64 = 32 << 20;
 
 /// Reads an image file.
 pub(super) fn read(path: &Path) -> anyhow::Result<types::Image> {
-    use std::io::Read as _;
-    let failed = |error: std::io::Error| {
-        Failure::usage(format!("cannot read {}: {error}", path.display()))
-            .hint("check the path, and that you may read the file")
-    };
-    let mut data = Vec::new();
-    std::fs::File::open(path)
-        .map_err(failed)?
-        .take(LARGEST + 1)
-        .read_to_end(&mut data)
-        .map_err(failed)?;
-    if data.len() as u64 > LARGEST {
-        return Err(Failure::usage(format!(
+    let data = file::read(path, LARGEST, Links::Followed).map_err(|error| match error {
+        FileError::TooLarge { .. } | FileError::Grown { .. } => Failure::usage(format!(
             "{} is larger than 32 MiB, which no server takes",
             path.display()
         ))
-        .hint("make it smaller: a few million pixels are all that a model looks at")
-        .into());
-    }
+        .hint("make it smaller: a few million pixels are all that a model looks at"),
+        error => {
+            let (path, remedy) = (path.display(), error.remedy());
+            Failure::usage(format!("cannot read {path}: {error}{remedy}"))
+                .hint("check the path, and that you may read the file")
+        }
+    })?;
     let Some(media_type) = media_type(&data) else {
         return Err(Failure::usage(format!(
             "{} is not a PNG, JPEG, GIF or WebP image",

@@ -10,7 +10,9 @@ use provider_host::credentials::{CredentialError, ProfileFile, Profiles};
 use provider_host::plugin::trust::Trust;
 use provider_host::plugin::{Compiler, IdApproval};
 use provider_host::registry::{Registry, Slot, SwapPolicy};
-use provider_host::{Engine, EngineOptions, Error, ErrorKind, Plugin, Provider, Wiring, types};
+use provider_host::{
+    Engine, EngineOptions, Error, ErrorKind, Plugin, Provider, UserFolders, Wiring, types,
+};
 
 use super::arguments::{self, Arguments};
 use super::carrier::{Carried, Carrier};
@@ -130,21 +132,24 @@ pub(super) async fn serve(arguments: &Arguments) -> anyhow::Result<Served> {
 
 /// A variable of the process.
 pub(super) fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    provider_host::process_environment(name)
 }
 
 /// The configuration that the command line asks for.
 pub(super) fn configuration(arguments: &Arguments) -> anyhow::Result<Configuration> {
     let named = arguments.config.as_deref();
-    Ok(match Configuration::discover_path(named, &environment)? {
-        Some(path) => Configuration::load(&path)?,
-        None => Configuration::empty(),
-    })
+    let folders = UserFolders::of_process();
+    Ok(
+        match Configuration::discover_path(named, &environment, &folders)? {
+            Some(path) => Configuration::load(&path)?,
+            None => Configuration::empty(),
+        },
+    )
 }
 
 /// The user's stored keys. Says so on stderr if others can read them.
 pub(super) fn profiles() -> anyhow::Result<Profiles> {
-    let file = match ProfileFile::locate(&environment) {
+    let file = match ProfileFile::locate(&environment, &UserFolders::of_process()) {
         Ok(file) => file,
         // Without a home there is no file, and without a file no keys.
         Err(CredentialError::NoPlace) => return Ok(Profiles::empty()),
@@ -178,11 +183,14 @@ pub(super) struct Policy {
 }
 
 /// The user's policy; none: any file that is a plugin may be loaded. One that
-/// can't be read is never passed over.
+/// can't be read is never passed over, and neither is one whose place is unknown.
 pub(super) fn policy(arguments: &Arguments) -> anyhow::Result<Option<Policy>> {
-    let path = arguments.trust.clone();
-    let Some(path) = path.or_else(|| Trust::locate(&environment)) else {
-        return Ok(None);
+    let path = match &arguments.trust {
+        Some(path) => path.clone(),
+        None => match Trust::locate(&UserFolders::of_process())? {
+            Some(path) => path,
+            None => return Ok(None),
+        },
     };
     let trust = Trust::from_file(&path)?;
     Ok(Some(Policy { path, trust }))

@@ -10,6 +10,7 @@ mod file;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
+use provider_host::file::{self as bounded, Links};
 use provider_host::types;
 
 use super::amount;
@@ -130,10 +131,11 @@ fn apply_flags(options: &ChatOptions, request: &mut types::ChatRequest) -> anyho
 }
 
 fn read_file(path: &Path) -> anyhow::Result<String> {
-    let what = path.display().to_string();
-    let file = std::fs::File::open(path)
-        .map_err(|error| Failure::usage(format!("cannot read {what}: {error}")))?;
-    read_text(file, &what, LARGEST)
+    let text = bounded::read_text(path, LARGEST, Links::Followed).map_err(|error| {
+        let (path, remedy) = (path.display(), error.remedy());
+        Failure::usage(format!("cannot read {path}: {error}{remedy}"))
+    })?;
+    Ok(text)
 }
 
 /// The prompt on stdin, without the line break that ends it.

@@ -6,36 +6,22 @@
 //! JSON5 can write and JSON (what the plugin gets) cannot.
 
 use std::fmt;
-use std::io::Read as _;
 use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::error::ConfigError;
+use crate::file::{self, Links};
 
 /// Deepest nesting that is read; the same as serde_json's own.
 const DEEPEST: usize = 128;
 
 /// Reads a file of at most `largest` bytes as UTF-8.
 pub(super) fn read(path: &Path, largest: u64) -> Result<String, ConfigError> {
-    let failed = |cause: String| ConfigError::Read {
+    file::read_text(path, largest, Links::Followed).map_err(|error| ConfigError::Read {
         file: path.to_owned(),
-        cause,
-    };
-    let file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
-    let mut bytes = Vec::new();
-    file.take(largest + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| failed(error.to_string()))?;
-    if bytes.len() as u64 > largest {
-        return Err(failed(format!("it is larger than {largest} bytes")));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        failed(format!(
-            "it is not UTF-8 text (byte {})",
-            error.utf8_error().valid_up_to()
-        ))
+        cause: format!("{error}{}", error.remedy()),
     })
 }
 
@@ -233,7 +219,7 @@ mod tests {
             read(&path, 4)
                 .unwrap_err()
                 .to_string()
-                .contains("larger than 4 bytes")
+                .contains("at most 4 are read")
         );
         std::fs::write(&path, b"{\xff}").unwrap();
         assert!(

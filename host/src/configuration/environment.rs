@@ -3,7 +3,9 @@
 //! The library never asks the process for its variables: a caller that serves
 //! several users, and every test, has an environment of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::folders::UserFolders;
 
 /// Looks a variable up. A value that is not Unicode counts as absent.
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -15,6 +17,6 @@ pub(crate) fn non_empty(environment: &Environment<'_>, name: &str) -> Option<Str
 
 /// The user's home directory.
 pub(crate) fn home(environment: &Environment<'_>) -> Option<PathBuf> {
-    let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-    non_empty(environment, variable).map(PathBuf::from)
+    let folders = UserFolders::of(environment);
+    folders.home().ok().map(Path::to_owned)
 }

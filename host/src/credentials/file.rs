@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use super::{CredentialError, PATH_VARIABLE, Profiles};
 use crate::configuration::Environment;
+use crate::file::{self, Links};
+use crate::folders::UserFolders;
 
 /// Largest file that is read.
 const LARGEST_FILE: u64 = 4 * 1024 * 1024;
@@ -24,30 +26,24 @@ pub struct ProfileFile {
 }
 
 impl ProfileFile {
-    /// The user's profile file: [`PATH_VARIABLE`], else
-    /// `$XDG_CONFIG_HOME/provider-host/auth-profiles.json`, else the same under
-    /// `~/.config`.
+    /// The user's profile file: [`PATH_VARIABLE`], else `auth-profiles.json` in
+    /// [`UserFolders::configuration`].
     ///
     /// # Errors
-    /// [`CredentialError::NoPlace`] if the environment names no home.
-    pub fn locate(environment: &Environment<'_>) -> Result<Self, CredentialError> {
-        let set = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
-        if let Some(path) = set(PATH_VARIABLE) {
+    /// [`CredentialError::NoPlace`] if no home is known.
+    pub fn locate(
+        environment: &Environment<'_>,
+        folders: &UserFolders,
+    ) -> Result<Self, CredentialError> {
+        let named = environment(PATH_VARIABLE).filter(|value| !value.trim().is_empty());
+        if let Some(path) = named {
             return Ok(Self::at(PathBuf::from(path)));
         }
-        // The XDG specification says that a relative path there is invalid.
-        let configuration = set("XDG_CONFIG_HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute());
-        let home = || {
-            let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-            set(variable).map(|home| PathBuf::from(home).join(".config"))
-        };
-        let directory = configuration
-            .or_else(home)
-            .ok_or(CredentialError::NoPlace)?;
+        let folder = folders.configuration();
         Ok(Self {
-            path: directory.join("provider-host").join("auth-profiles.json"),
+            path: folder
+                .map_err(|_| CredentialError::NoPlace)?
+                .join("auth-profiles.json"),
             own_directory: true,
         })
     }
@@ -74,23 +70,16 @@ impl ProfileFile {
     /// # Errors
     /// [`CredentialError::Read`] or [`CredentialError::Shape`].
     pub fn load(&self) -> Result<Profiles, CredentialError> {
-        use std::io::Read as _;
-        let failed = |cause: String| CredentialError::Read {
-            file: self.path.clone(),
-            cause,
+        let bytes = match file::read(&self.path, LARGEST_FILE, Links::Followed) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_absence() => return Ok(Profiles::empty()),
+            Err(error) => {
+                return Err(CredentialError::Read {
+                    file: self.path.clone(),
+                    cause: format!("{error}{}", error.remedy()),
+                });
+            }
         };
-        let file = match std::fs::File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Profiles::empty()),
-            Err(error) => return Err(failed(error.to_string())),
-        };
-        let mut bytes = Vec::new();
-        file.take(LARGEST_FILE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| failed(error.to_string()))?;
-        if bytes.len() as u64 > LARGEST_FILE {
-            return Err(failed(format!("it is larger than {LARGEST_FILE} bytes")));
-        }
         let shape = |cause: String| CredentialError::Shape {
             file: self.path.clone(),
             cause,
@@ -212,7 +201,8 @@ mod tests {
                     .find(|(key, _)| *key == name)
                     .map(|(_, value)| String::from(*value))
             };
-            let found = ProfileFile::locate(&environment).ok();
+            let folders = UserFolders::of(&environment);
+            let found = ProfileFile::locate(&environment, &folders).ok();
             assert_eq!(
                 found.as_ref().map(|file| file.path()),
                 expected.map(Path::new),
@@ -247,7 +237,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let base = directory.path().display().to_string();
         let environment = |name: &str| (name == "XDG_CONFIG_HOME").then(|| base.clone());
-        let file = ProfileFile::locate(&environment).unwrap();
+        let folders = UserFolders::of(&environment);
+        let file = ProfileFile::locate(&environment, &folders).unwrap();
         let mut profiles = Profiles::empty();
         profiles.set("vllm", "a-secret").unwrap();
         file.save(&profiles).unwrap();

@@ -4,6 +4,7 @@
 //! on plain HTTP never needs them.
 
 use super::TransportError;
+use crate::file::{self, FileError, Links};
 use crate::policy::Origin;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -102,7 +103,33 @@ async fn connector(
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
+/// Most bytes of the file that `SSL_CERT_FILE` names: a bundle of all public authorities has a
+/// quarter of one MiB.
+const MAX_ROOTS_BYTES: u64 = 16 << 20;
+
+/// Refuses a file of roots that would hold up whoever reads it. The crate that reads the system's
+/// roots takes it from this variable and reads it without a bound.
+fn check_named_roots() -> Result<(), String> {
+    const VARIABLE: &str = "SSL_CERT_FILE";
+    let Some(path) = std::env::var_os(VARIABLE) else {
+        return Ok(());
+    };
+    let path = std::path::Path::new(&path);
+    let refused =
+        |why: &dyn std::fmt::Display| Err(format!("{VARIABLE} names {}: {why}", path.display()));
+    match file::open(path, Links::Followed) {
+        Ok((_, metadata)) if metadata.len() > MAX_ROOTS_BYTES => refused(&FileError::TooLarge {
+            found: metadata.len(),
+            most: MAX_ROOTS_BYTES,
+        }),
+        // A file that can't be read gives no roots, as before.
+        Ok(_) | Err(FileError::Io(_)) => Ok(()),
+        Err(error) => refused(&error),
+    }
+}
+
 fn config(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, String> {
+    check_named_roots()?;
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
         tracing::debug!(%error, "system certificate left out");

@@ -8,7 +8,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::mock::replay::{Case, Ending, read};
+use crate::mock::replay::{Case, Ending, read_beside};
 
 /// Most header fields of a recorded head.
 const MAX_FIELDS: usize = 128;
@@ -75,8 +75,18 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Host`]: the folder can't be read or holds none, or one of them is no HTTP/1.1.
+    /// [`ErrorKind::Host`]: the folder can't be read or holds none, one of them is no HTTP/1.1, or a
+    /// file is not a regular one within its bound. Links below the folder are not followed.
     pub fn load(folder: &Path) -> Result<Vec<Self>> {
+        let all = Self::load_beside(folder, None)?.into_iter();
+        Ok(all.map(|(exchange, _)| exchange).collect())
+    }
+
+    /// The same with a further file of each recording, by its name and the most bytes of it.
+    pub(crate) fn load_beside(
+        folder: &Path,
+        beside: Option<(&'static str, u64)>,
+    ) -> Result<Vec<(Self, Option<Vec<u8>>)>> {
         let failed = |why: String| {
             let folder = folder.display();
             Error::new(
@@ -84,10 +94,10 @@ impl Exchange {
                 format!("could not read recorded exchanges from {folder}: {why}"),
             )
         };
-        read(folder)
+        read_beside(folder, beside)
             .map_err(|error| failed(error.to_string()))?
             .into_iter()
-            .map(|case| Self::of(case).map_err(&failed))
+            .map(|found| Ok((Self::of(found.case).map_err(&failed)?, found.beside)))
             .collect()
     }
 

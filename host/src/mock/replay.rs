@@ -6,9 +6,28 @@
 //! dice say, because a client must not care where a network cuts.
 
 use super::dice::Dice;
+use crate::file::{Entry, FileError, Folder};
 use bytes::Bytes;
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// Most bytes of a recorded answer: 32 MiB. The longest one in this repository has 100 KiB.
+pub(crate) const MAX_RESPONSE_BYTES: u64 = 32 << 20;
+
+/// Most bytes of a recorded request: 4 MiB.
+const MAX_REQUEST_BYTES: u64 = 4 << 20;
+
+/// Most bytes of what is noted of an exchange: 1 MiB.
+const MAX_META_BYTES: u64 = 1 << 20;
+
+/// Most bytes of all files of a replay together: 256 MiB. They are held in memory.
+const MAX_TOTAL_BYTES: u64 = 256 << 20;
+
+/// Most cases of a replay.
+const MAX_CASES: usize = 10_000;
+
+/// Folders between the one that is named and that of a case.
+const MAX_DEPTH: usize = 2;
 
 /// Recorded exchanges to serve instead of the script.
 #[derive(Clone, Debug)]
@@ -80,15 +99,6 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    fn load(dir: &Path, name: String) -> io::Result<Option<Case>> {
-        let Ok(raw) = std::fs::read(dir.join("response.raw")) else {
-            return Ok(None);
-        };
-        let request = std::fs::read(dir.join("request.http")).unwrap_or_default();
-        let meta = std::fs::read(dir.join("meta.json")).unwrap_or_default();
-        Ok(Some(Case::new(name, &request, raw.into(), &meta)))
-    }
-
     /// A case from what stands in its three files.
     pub(crate) fn new(name: String, request: &[u8], raw: Bytes, meta: &[u8]) -> Case {
         let line =
@@ -233,19 +243,42 @@ impl Cases {
 
 /// A case, or all cases of a folder, in the order of their names.
 ///
+/// The folder may come from somebody else: no link is followed below it, each file is a regular one
+/// within its bound, and so are all of them together.
+///
 /// # Errors
-/// When the folder cannot be read or has no case in it.
+/// When the folder cannot be read, has no case in it, or has something in it that is not read.
 pub(crate) fn read(dir: &Path) -> io::Result<Vec<Case>> {
-    let mut cases = Vec::new();
+    let found = read_beside(dir, None)?.into_iter();
+    Ok(found.map(|found| found.case).collect())
+}
+
+/// A case of a folder, and what a further file of it holds.
+pub(crate) struct Found {
+    pub(crate) case: Case,
+    /// The content of the file that was asked for, if there is one.
+    pub(crate) beside: Option<Vec<u8>>,
+}
+
+/// The same with a further file of each case, by its name and the most bytes of it.
+pub(crate) fn read_beside(
+    dir: &Path,
+    beside: Option<(&'static str, u64)>,
+) -> io::Result<Vec<Found>> {
+    let mut reader = Reader {
+        beside,
+        found: Vec::new(),
+        bytes: 0,
+    };
     let own = dir
         .file_name()
         .map_or_else(|| "case".to_owned(), |n| n.to_string_lossy().into_owned());
-    if let Some(case) = Case::load(dir, own)? {
-        cases.push(case);
-    } else {
-        collect(dir, "", 0, &mut cases)?;
+    let folder = Folder::open(dir).map_err(FileError::into_io)?;
+    if !reader.case(&folder, &own)? {
+        reader.collect(&folder, "", 0)?;
     }
-    if cases.is_empty() {
+    let mut found = reader.found;
+    if found.is_empty() {
         return Err(io::Error::new(
             io::ErrorKind::NotFound,
             format!(
@@ -254,28 +287,88 @@ pub(crate) fn read(dir: &Path) -> io::Result<Vec<Case>> {
             ),
         ));
     }
-    cases.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(cases)
+    found.sort_by(|a, b| a.case.name.cmp(&b.case.name));
+    Ok(found)
 }
 
-fn collect(dir: &Path, prefix: &str, depth: usize, cases: &mut Vec<Case>) -> io::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        if !path.is_dir() {
-            continue;
+struct Reader {
+    beside: Option<(&'static str, u64)>,
+    found: Vec<Found>,
+    /// Bytes of what was read so far.
+    bytes: u64,
+}
+
+impl Reader {
+    /// Reads a folder as a case; false: it is none.
+    fn case(&mut self, folder: &Folder, name: &str) -> io::Result<bool> {
+        let Some(raw) = self.file(folder, "response.raw", MAX_RESPONSE_BYTES)? else {
+            return Ok(false);
+        };
+        if self.found.len() == MAX_CASES {
+            return Err(refused(
+                folder.path(),
+                format!("there are more than {MAX_CASES} recorded cases"),
+            ));
         }
-        let own = path
-            .file_name()
-            .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let name = format!("{prefix}{own}");
-        match Case::load(&path, name.clone())? {
-            Some(case) => cases.push(case),
-            // Some cases have several exchanges, one folder deeper.
-            None if depth < 2 => collect(&path, &format!("{name}/"), depth + 1, cases)?,
-            None => {}
-        }
+        let request = self.file(folder, "request.http", MAX_REQUEST_BYTES)?;
+        let meta = self.file(folder, "meta.json", MAX_META_BYTES)?;
+        let beside = match self.beside {
+            Some((name, most)) => self.file(folder, name, most)?,
+            None => None,
+        };
+        let (request, meta) = (request.unwrap_or_default(), meta.unwrap_or_default());
+        self.found.push(Found {
+            case: Case::new(name.to_owned(), &request, raw.into(), &meta),
+            beside,
+        });
+        Ok(true)
     }
-    Ok(())
+
+    /// Reads a file of a case; none: there is no such file.
+    fn file(&mut self, folder: &Folder, name: &str, most: u64) -> io::Result<Option<Vec<u8>>> {
+        let path = || folder.path().join(name);
+        let bytes = folder.read(name, most);
+        let bytes = bytes.map_err(|error| refused(&path(), error.to_string()))?;
+        self.bytes += bytes.as_ref().map_or(0, Vec::len) as u64;
+        if self.bytes > MAX_TOTAL_BYTES {
+            return Err(refused(
+                &path(),
+                format!("with it, the recorded cases have more than {MAX_TOTAL_BYTES} bytes"),
+            ));
+        }
+        Ok(bytes)
+    }
+
+    fn collect(&mut self, folder: &Folder, prefix: &str, depth: usize) -> io::Result<()> {
+        let names = folder.names();
+        for own in names.map_err(|error| refused(folder.path(), error.to_string()))? {
+            let path = folder.path().join(&own);
+            let entry = folder.entry(&own);
+            let below = match entry.map_err(|error| refused(&path, error.to_string()))? {
+                Entry::Folder(below) => below,
+                Entry::Other => continue,
+            };
+            let own = own.to_str().filter(|own| !own.contains(char::is_control));
+            let Some(own) = own else {
+                let why = "a case is named by plain text".to_owned();
+                return Err(refused(&path, why));
+            };
+            let name = format!("{prefix}{own}");
+            // Some cases have several exchanges, one folder deeper.
+            if !self.case(&below, &name)? && depth < MAX_DEPTH {
+                self.collect(&below, &format!("{name}/"), depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refused(path: &Path, why: String) -> io::Error {
+    let what = format!(
+        "could not read {}: {why}",
+        path.display().to_string().escape_debug()
+    );
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 #[cfg(test)]

@@ -17,10 +17,11 @@
 //! # Ok::<(), provider_host::Error>(())
 //! ```
 //!
-//! What is revoked stays out whatever else speaks for it. Whoever can write the
+//! What is revoked, or older than a minimum version, stays out whatever else speaks for it. Whoever can write the
 //! user's configuration can write this policy too: it is of no use against them.
 
 mod document;
+mod minimum;
 mod refusal;
 mod signature;
 
@@ -33,10 +34,11 @@ use sha2::{Digest as _, Sha256};
 pub use self::refusal::Refusal;
 pub use self::signature::{MAX_SIGNATURE_SIZE, claimed_key, signature_beside, signature_path};
 
+use self::minimum::Minimum;
 use self::signature::Detached;
 use super::inspect::hex;
-use crate::configuration::Environment;
 use crate::error::{Error, ErrorKind, Result};
+use crate::folders::UserFolders;
 
 /// What is asked of a file without a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -57,6 +59,7 @@ pub struct Trust {
     digests: Vec<Named<String>>,
     revoked_keys: Vec<Named<PublicKey>>,
     revoked_digests: Vec<Named<String>>,
+    minimum: Vec<Minimum>,
 }
 
 #[derive(Debug, Clone)]
@@ -107,6 +110,7 @@ impl Trust {
             digests: Vec::new(),
             revoked_keys: Vec::new(),
             revoked_digests: Vec::new(),
+            minimum: Vec::new(),
         }
     }
 
@@ -151,6 +155,30 @@ impl Trust {
         Ok(self)
     }
 
+    /// Refuses a provider's plugins below a version, whoever signed them; the plugin built with
+    /// this host too. `id` is the manifest's, in any case; `version` is a semantic version, and
+    /// they are ordered by its precedence: a pre-release is below its release, and build metadata
+    /// make no difference. A plugin whose version is no semantic one is refused. Like a
+    /// revocation, a minimum goes before a pinned digest.
+    ///
+    /// An id is the signer's to choose: a plugin that was signed under another id is another
+    /// provider, which gets other settings and another key.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] if the id or the version is none, or the id has a minimum.
+    pub fn with_minimum(mut self, id: &str, version: &str) -> Result<Self> {
+        let new = Minimum::new(id, version)?;
+        if self.minimum.iter().any(|one| one.id() == new.id()) {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!("`minimum` names the provider {:?} twice", new.id()),
+            ));
+        }
+        self.minimum.push(new);
+        Ok(self)
+    }
+
     /// Reads a policy: JSON5, with no word in it that is not known. `origin` is
     /// named in errors.
     ///
@@ -170,11 +198,19 @@ impl Trust {
         document::read(path)
     }
 
-    /// Where a user's policy stands:
-    /// `$XDG_CONFIG_HOME/provider-host/trust.json5`, else the same under
-    /// `~/.config`. None: there is no such file, or no home.
-    pub fn locate(environment: &Environment<'_>) -> Option<PathBuf> {
-        document::locate(environment)
+    /// Where a user's policy stands: `trust.json5` in [`UserFolders::configuration`]. None: there
+    /// is no file there, which is certain.
+    ///
+    /// A file that is there and can't be reached (a link that leads nowhere, a folder that can't be
+    /// searched, a path component that is no folder) is given back as found, so that
+    /// [`Trust::from_file`] refuses it and says why.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] if the place is not known, or lies in a home that does not
+    /// exist: then nobody can tell whether there is a policy, and no plugin may be loaded.
+    pub fn locate(folders: &UserFolders) -> Result<Option<PathBuf>> {
+        document::locate(folders)
     }
 
     /// Reads a file that the policy lets in, and the signature beside it. The bytes
@@ -192,23 +228,28 @@ impl Trust {
     }
 
     /// Judges a file by its bytes and what stands beside it. What is loaded
-    /// afterwards has to be the same bytes.
+    /// afterwards has to be the same bytes. Nothing of it is compiled or run.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UntrustedPlugin`], with a [`Refusal`] as its cause.
+    /// [`ErrorKind::UntrustedPlugin`], with a [`Refusal`] as its cause;
+    /// [`ErrorKind::InvalidPlugin`] if there are minimum versions and the bytes are no component
+    /// with a manifest.
     pub fn judge(&self, bytes: &[u8], signature: Option<&[u8]>) -> Result<Standing> {
-        self.standing(bytes, signature).map_err(Error::from)
+        let standing = self.standing(bytes, signature)?;
+        minimum::check(&self.minimum, bytes)?;
+        Ok(standing)
     }
 
-    /// Judges the plugin that is built into the host: it is part of the host, and
-    /// only its digest can speak against it.
+    /// Judges the plugin that is built into the host. It is part of the host and needs no
+    /// signature; a revoked digest and a minimum version speak against it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UntrustedPlugin`] if the digest is revoked.
+    /// [`ErrorKind::UntrustedPlugin`] if the digest is revoked or the version below its minimum.
     pub fn judge_built_in(&self, bytes: &[u8]) -> Result<()> {
-        Ok(self.check_revoked(&digest(bytes))?)
+        self.check_revoked(&digest(bytes))?;
+        minimum::check(&self.minimum, bytes)
     }
 
     fn check_revoked(&self, digest: &str) -> Result<(), Refusal> {

@@ -9,6 +9,9 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::plugin;
 
+/// Most components of a folder. Each is read, one after the other.
+const MOST_FILES: usize = 1_000;
+
 /// A file that says it is a provider.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -33,10 +36,19 @@ pub(super) fn candidates(
         )
     };
     let mut found = Vec::new();
+    let mut files = 0;
     for entry in std::fs::read_dir(folder).map_err(refused)? {
         let path = entry.map_err(refused)?.path();
         if !is_component(&path) {
             continue;
+        }
+        files += 1;
+        if files > MOST_FILES {
+            let folder = folder.display();
+            let why = format!(
+                "the folder {folder} has more than {MOST_FILES} files *.wasm; none of them is looked at"
+            );
+            return Err(Refusal::told(Stage::Read, why));
         }
         let inspected = plugin::read(&path).and_then(|bytes| plugin::inspected(engine, &bytes));
         match inspected {

@@ -1,7 +1,6 @@
 //! A recording, read: bounded, and each line held against what must have come before.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use super::{
     RecordingError,
 };
 use crate::egress::TransportError;
+use crate::file::{self, Links};
 
 /// What was recorded, in the order of the requests.
 #[derive(Debug, Clone, Default)]
@@ -91,12 +91,9 @@ impl Recording {
             path: path.to_owned(),
             why,
         };
-        let file = open(path).map_err(|error| failed(error.to_string()))?;
-        let metadata = file.metadata().map_err(|error| failed(error.to_string()))?;
-        // A pipe or a device could keep the reader for ever.
-        if !metadata.is_file() {
-            return Err(failed("it is no regular file".to_owned()));
-        }
+        // How much is read is bounded line by line.
+        let (file, _) = file::open(path, Links::Followed)
+            .map_err(|error| failed(format!("{error}{}", error.remedy())))?;
         Self::read(BufReader::new(file)).map_err(|error| match error {
             RecordingError::Io(error) => failed(error.to_string()),
             other => other,
@@ -144,19 +141,6 @@ impl Recording {
     pub(super) fn into_exchanges(self) -> Vec<RecordedExchange> {
         self.exchanges
     }
-}
-
-/// Opens without waiting for somebody who writes, as a pipe would.
-fn open(path: &Path) -> std::io::Result<File> {
-    let mut options = File::options();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use rustix::fs::OFlags;
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
-    }
-    options.open(path)
 }
 
 struct Lines<R> {

@@ -9,9 +9,13 @@ use sha2::{Digest as _, Sha256};
 use super::input::Input;
 use super::judge::Invariant;
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::{self, Links};
 
 /// The form of the file. Another one gets another number.
 const FORM: u32 = 1;
+
+/// Most bytes of the file that are read: 64 MiB. An input has at most a few megabytes.
+const MAX_FINDING_BYTES: u64 = 64 << 20;
 
 /// An input that broke an invariant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,7 +68,8 @@ impl Finding {
                 format!("could not read the finding {file}: {why}"),
             )
         };
-        let text = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
+        let text = file::read(file, MAX_FINDING_BYTES, Links::Followed);
+        let text = text.map_err(|error| failed(format!("{error}{}", error.remedy())))?;
         let finding: Self =
             serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
         if finding.form != FORM {

@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::{Signatures, Trust};
-use crate::configuration::Environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plugin::file;
+use crate::file::{self, Links};
+use crate::folders::UserFolders;
+use crate::plugin::file::failed;
 
 /// Most bytes of the file.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -26,6 +27,9 @@ struct Document {
     digests: Names,
     #[serde(default)]
     revoked: Revoked,
+    /// Versions by provider id.
+    #[serde(default)]
+    minimum: Names,
 }
 
 #[derive(Deserialize, Default)]
@@ -73,7 +77,7 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Trust> {
     let document: Document = json5::from_str(text).map_err(|error| {
         invalid(format!(
             "{origin} is no trust file: {error}; it has `signatures` (\"required\" or \"optional\"), `keys`, \
-             `digests` and `revoked: {{ keys, digests }}`, and nothing else"
+             `digests`, `revoked: {{ keys, digests }}` and `minimum: {{ id: \"1.2.3\" }}`, and nothing else"
         ))
     })?;
     of(document).map_err(|error| error.map_message(|why| format!("{origin}: {why}")))
@@ -93,45 +97,65 @@ fn of(document: Document) -> Result<Trust> {
     for (name, digest) in document.revoked.digests.0 {
         trust = trust.with_revoked_digest(name, &digest)?;
     }
+    for (id, version) in document.minimum.0 {
+        trust = trust.with_minimum(&id, &version)?;
+    }
     Ok(trust)
 }
 
 pub(super) fn read(path: &Path) -> Result<Trust> {
-    let failed = |why: String| {
-        invalid(format!(
-            "could not read the trust file {}: {why}",
-            path.display()
-        ))
-    };
-    let bytes = match file::regular(path, LARGEST_FILE) {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(why)) => return Err(failed(why)),
-        Err(error) => return Err(failed(error.to_string()).caused_by(error)),
-    };
-    let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text".into()))?;
+    let text = file::read_text(path, LARGEST_FILE, Links::Followed).map_err(|error| {
+        let (path, remedy) = (path.display(), error.remedy());
+        let why = format!("could not read the trust file {path}: {error}{remedy}");
+        failed(ErrorKind::InvalidConfig, why, error)
+    })?;
     parse(&text, &path.display().to_string())
 }
 
-pub(super) fn locate(environment: &Environment<'_>) -> Option<PathBuf> {
-    let set = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
-    let configuration = set("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
-    let home = || {
-        let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-        set(variable).map(|home| PathBuf::from(home).join(".config"))
+pub(super) fn locate(folders: &UserFolders) -> Result<Option<PathBuf>> {
+    let unknown = |why: String| {
+        invalid(format!(
+            "it cannot be told whether there is a trust file: {why}; {REMEDY}"
+        ))
     };
-    let path = configuration
-        .or_else(home)?
-        .join("provider-host")
-        .join("trust.json5");
-    // A file that is there and can't be reached is not the same as none: reading
-    // it says why.
-    match path.symlink_metadata() {
-        Err(error) if error.kind() == IoErrorKind::NotFound => None,
-        _ => Some(path),
+    let folder = folders
+        .configuration()
+        .map_err(|why| unknown(why.to_string()))?;
+    let path = folder.join("trust.json5");
+    // A file that is there and can't be reached is not the same as none: reading it says why.
+    if !is_absent(&path) {
+        return Ok(Some(path));
     }
+    // The file is absent. That counts only if the folder in which it would be can be looked into: a
+    // link in its path may lead to a file system that is not mounted, and so may a missing home.
+    // `XDG_CONFIG_HOME` may be missing, because programs make it when they need it.
+    for folder in path.ancestors().skip(1) {
+        if !is_absent(folder) {
+            return match folder.metadata() {
+                Ok(_) => Ok(None),
+                Err(why) => Err(unknown(format!(
+                    "{} leads nowhere ({why})",
+                    folder.display()
+                ))),
+            };
+        }
+        if folders.home_of_configuration() == Some(folder) {
+            let home = folder.display();
+            return Err(unknown(format!("the home folder {home} does not exist")));
+        }
+    }
+    Ok(None)
 }
+
+/// Whether there is nothing under a path, which is certain.
+fn is_absent(path: &Path) -> bool {
+    let found = path.symlink_metadata();
+    found.is_err_and(|error| error.kind() == IoErrorKind::NotFound)
+}
+
+/// What to do where the place of the trust file is not known.
+const REMEDY: &str = "set HOME or XDG_CONFIG_HOME to the absolute path of a folder, or name a trust \
+                      file with --trust (one with { signatures: \"optional\" } lets any plugin in)";
 
 fn invalid(why: String) -> Error {
     Error::new(ErrorKind::InvalidConfig, why)
@@ -157,6 +181,13 @@ mod tests {
         assert_eq!(trust.revoked_keys[0].name, "old");
         assert_eq!(trust.revoked_digests[0].name, "leaks");
         assert!(parse("{ signatures: 'optional' }", "f").is_ok());
+        assert!(
+            parse(
+                "{ signatures: 'optional', minimum: { vllm: '0.2.0' } }",
+                "f"
+            )
+            .is_ok()
+        );
     }
 
     #[test]
@@ -193,6 +224,34 @@ mod tests {
             (
                 "{ signatures: 'required', revoked: { digests: { a: 'x', a: 'y' } } }",
                 "the name \"a\" stands twice",
+            ),
+            (
+                "{ signatures: 'required', minimum: { vllm: '0.2' } }",
+                "the minimum of \"vllm\" is \"0.2\", which is no semantic version",
+            ),
+            (
+                "{ signatures: 'required', minimum: { vllm: 'v0.2.0' } }",
+                "no semantic version",
+            ),
+            (
+                "{ signatures: 'required', minimum: { vllm: 2 } }",
+                "expected string",
+            ),
+            (
+                "{ signatures: 'required', minimum: { vllm: '1.0.0', VLLM: '0.1.0' } }",
+                "`minimum` names the provider \"vllm\" twice",
+            ),
+            (
+                "{ signatures: 'required', minimum: { 'vllm*': '1.0.0' } }",
+                "which is no provider id",
+            ),
+            (
+                "{ signatures: 'required', minimum: '1.0.0' }",
+                "expected opening brace",
+            ),
+            (
+                "{ signatures: 'required', minimums: { vllm: '1.0.0' } }",
+                "unknown field `minimums`",
             ),
         ] {
             let error = parse(text, "trust.json5").unwrap_err();

@@ -54,6 +54,41 @@ pub enum Refusal {
         /// The digest's name in the policy.
         name: String,
     },
+    /// The plugin is older than the policy's minimum.
+    #[error(
+        "the plugin {id} is version {found}, and the trust file asks for at least {minimum}: get a newer version, \
+         or lower `minimum` if this one is meant"
+    )]
+    TooOld {
+        /// The provider's id.
+        id: String,
+        /// The version of the plugin's manifest.
+        found: String,
+        /// The lowest version that is let in.
+        minimum: String,
+    },
+    /// There is a minimum for the plugin, and its version can't be compared with it.
+    #[error(
+        "the plugin {id} has the version {found:?}, which is no semantic version (such as 1.2.3), and the trust \
+         file asks for at least {minimum}: get a newer version that has one"
+    )]
+    NoVersion {
+        /// The provider's id.
+        id: String,
+        /// What stands in the manifest, cut to a line.
+        found: String,
+        /// The lowest version that is let in.
+        minimum: String,
+    },
+    /// There are minimum versions, and the plugin's id is none by the contract.
+    #[error(
+        "the plugin has the id {id:?}, which is not of letters, digits and hyphens, so that it cannot be told \
+         which `minimum` of the trust file applies to it: get a version with a proper id"
+    )]
+    NotAnId {
+        /// What stands in the manifest, cut to a line.
+        id: String,
+    },
 }
 
 impl From<Refusal> for Error {

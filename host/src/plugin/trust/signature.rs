@@ -7,8 +7,9 @@ use base64::Engine as _;
 use minisign_verify::{PublicKey, Signature};
 
 use super::refusal::Refusal;
-use crate::error::{Error, ErrorKind, Result};
-use crate::plugin::file;
+use crate::error::{ErrorKind, Result};
+use crate::file::{self, Links};
+use crate::plugin::file::failed;
 
 /// Most bytes of a signature's file: 16 KiB. minisign's comments have at most
 /// eight.
@@ -29,22 +30,16 @@ pub fn signature_path(plugin: &Path) -> PathBuf {
 /// say that the file is not to be loaded.
 pub fn signature_beside(plugin: &Path) -> Result<Option<Vec<u8>>> {
     let path = signature_path(plugin);
-    let failed = |why: String| {
-        Error::new(
-            ErrorKind::UntrustedPlugin,
-            format!("could not read the signature {}: {why}", path.display()),
-        )
-    };
     if let Err(error) = path.symlink_metadata()
         && error.kind() == std::io::ErrorKind::NotFound
     {
         return Ok(None);
     }
-    match file::regular(&path, MAX_SIGNATURE_SIZE) {
-        Ok(Ok(bytes)) => Ok(Some(bytes)),
-        Ok(Err(why)) => Err(failed(why)),
-        Err(error) => Err(failed(error.to_string()).caused_by(error)),
-    }
+    let read = file::read(&path, MAX_SIGNATURE_SIZE, Links::Followed);
+    read.map(Some).map_err(|error| {
+        let why = format!("could not read the signature {}: {error}", path.display());
+        failed(ErrorKind::UntrustedPlugin, why, error)
+    })
 }
 
 /// The number of the key that a signature says it is by, as minisign shows it.
