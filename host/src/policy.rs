@@ -9,6 +9,7 @@
 //! Everything is denied unless a [`Grant`] allows it, and a grant allows exactly one [`Origin`].
 
 pub mod address;
+pub(crate) mod header;
 pub mod limits;
 pub mod origin;
 pub mod path;
@@ -20,6 +21,8 @@ pub use limits::{CompileLimits, NetworkLimits, SandboxLimits};
 pub use origin::{Denial, Origin, OriginError};
 pub use path::BasePath;
 pub use secret::{Binding, Misplaced, Placeholder, Secret, SecretError, Secrets};
+
+use http::HeaderName;
 
 /// What one configured provider may do with the network.
 ///
@@ -51,6 +54,9 @@ pub struct Grant {
     pub reach: Reach,
     /// The secrets that may be sent to the origin, each in the header fields that it is bound to.
     pub secrets: Secrets,
+    /// Names of the header fields that the user configured. The plugin may send these whatever they are
+    /// called; the others are judged by their names ([`Grant::judge_headers`]).
+    pub configured_headers: Vec<HeaderName>,
     /// Certificates in PEM form that are trusted beside the system's, for this origin only (`request.tls.ca`).
     pub ca_pem: Option<Vec<u8>>,
     /// How long, how large, how many.
@@ -69,6 +75,7 @@ impl Grant {
             base_path: BasePath::everything(),
             reach,
             secrets: Secrets::new(),
+            configured_headers: Vec::new(),
             ca_pem: None,
             limits: NetworkLimits::default(),
         }
@@ -81,14 +88,15 @@ impl Grant {
         self
     }
 
-    /// Judges the target of a guest's request by [`Origin::matches`] and the base path.
+    /// Judges the target of a guest's request: its origin as [`Origin::matches`] does, and its path and query by
+    /// [`path`], where those of the configured base URL are exempt.
     ///
     /// # Errors
     ///
     /// The first reason found.
     pub fn judge(&self, target: &http::Uri) -> Result<(), Denial> {
-        self.origin.matches(target)?;
-        self.base_path.judge(target.path())
+        self.origin.is_origin_of(target)?;
+        self.base_path.judge(target.path(), target.query())
     }
 
     /// Whether a connection that was made under another grant may carry the requests of this one: it leads to the same
@@ -128,6 +136,43 @@ impl Grant {
     pub fn with_secrets(mut self, secrets: Secrets) -> Self {
         self.secrets = secrets;
         self
+    }
+
+    /// Adds header fields that the user configured, in addition to those that are known already.
+    #[must_use]
+    pub fn with_configured_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        for name in names {
+            if !self.configured_headers.contains(&name) {
+                self.configured_headers.push(name);
+            }
+        }
+        self
+    }
+
+    /// Judges the names of the header fields that a guest's request has.
+    ///
+    /// Refused are names by which a gateway, a proxy or a framework is told another path, method, host, file or user
+    /// (`x-original-url`, `x-http-method-override`, `x-forwarded-host`, `cookie`), names of standard fields that a
+    /// provider does not need, and names of other characters than letters, digits and hyphens. Fields of
+    /// [`Grant::configured_headers`] are exempt.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial::Header`] for the first that is refused.
+    pub fn judge_headers<'h>(
+        &self,
+        names: impl IntoIterator<Item = &'h HeaderName>,
+    ) -> Result<(), Denial> {
+        for name in names {
+            if self.configured_headers.contains(name) {
+                continue;
+            }
+            header::judge(name.as_str()).map_err(|why| Denial::Header {
+                name: quote::quote(name.as_str()),
+                why,
+            })?;
+        }
+        Ok(())
     }
 
     /// Trusts the certificates of `pem` beside those of the system. They are read when the egress is built.

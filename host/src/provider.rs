@@ -13,6 +13,7 @@ use crate::plugin::Plugin;
 use crate::policy::{Grant, SandboxLimits};
 use crate::sandbox::Sandbox;
 use crate::telemetry::{Observer, Telemetry};
+use crate::wiring;
 
 /// What a provider runs with.
 #[derive(Clone, Debug)]
@@ -35,7 +36,12 @@ pub struct ProviderOptions {
 
 impl ProviderOptions {
     /// Settings and grant, with the default limits of the sandbox.
+    ///
+    /// The names of the header fields that the settings configure are added to the grant, so that the
+    /// plugin may send them: [`Grant::configured_headers`].
     pub fn new(settings: types::Settings, grant: Grant) -> Self {
+        let configured = wiring::configured_headers(settings.config.as_deref());
+        let grant = grant.with_configured_headers(configured);
         Self {
             settings,
             grant,

@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
+use serde_json::Value;
+
 use crate::bindings::types;
 use crate::configuration::{ConfigError, Configuration, Environment, ProviderFacts, Resolved};
 use crate::credentials::Profiles;
@@ -165,6 +168,7 @@ impl Wiring {
             .with_base_path(self.base_path()?)
             .with_private_network(self.resolved.allow_private)
             .with_secrets(self.secrets.clone())
+            .with_configured_headers(configured_headers(self.resolved.settings.config.as_deref()))
             .with_limits(limits(NetworkLimits::default(), self.resolved.timeout));
         Ok(match &self.resolved.ca_pem {
             Some(pem) => grant.with_ca_pem(pem.as_bytes()),
@@ -193,6 +197,28 @@ impl Wiring {
     }
 }
 
+/// The names of the header fields that a provider's entry configures: `headers` of the provider, of its
+/// models and of `request`, and `request.auth.headerName`. What is not a field name is left out; the
+/// plugin refuses it with its path.
+pub(crate) fn configured_headers(config: Option<&str>) -> Vec<HeaderName> {
+    let entry: Value = config
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    let request = &entry["request"];
+    let models = entry["models"].as_array().into_iter().flatten();
+    let places = [&entry["headers"], &request["headers"]].into_iter();
+    let places = places.chain(models.map(|model| &model["headers"]));
+    let names = places
+        .filter_map(Value::as_object)
+        .flat_map(|headers| headers.keys());
+    let names = names
+        .map(String::as_str)
+        .chain(request["auth"]["headerName"].as_str());
+    names
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        .collect()
+}
+
 /// `timeoutSeconds` bounds the whole exchange and every wait in it, as
 /// OpenClaw's does.
 pub(crate) fn limits(limits: NetworkLimits, timeout: Option<Duration>) -> NetworkLimits {
@@ -212,6 +238,31 @@ pub(crate) fn limits(limits: NetworkLimits, timeout: Option<Duration>) -> Networ
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_headers_that_an_entry_configures_are_found_in_all_places() {
+        let entry = r#"{
+            "headers": {"X-Forwarded-User": "a", "not a name": "b"},
+            "models": [{"id": "m"}, {"id": "n", "headers": {"Cookie": "c"}}, 7],
+            "request": {"headers": {"X_Team": "d"}, "auth": {"headerName": "Impersonate-User"}},
+            "other": {"headers": {"X-Other": "e"}}
+        }"#;
+        let mut found = configured_headers(Some(entry));
+        found.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        assert_eq!(
+            found,
+            ["cookie", "impersonate-user", "x-forwarded-user", "x_team"]
+        );
+        for none in [
+            None,
+            Some("{}"),
+            Some("[]"),
+            Some("no JSON"),
+            Some(r#"{"headers": 7}"#),
+        ] {
+            assert!(configured_headers(none).is_empty(), "{none:?}");
+        }
+    }
 
     #[test]
     fn a_time_out_bounds_every_wait() {

@@ -53,9 +53,6 @@ const NEVER_SENT: &[&str] = &[
 /// The one attack that may send the key: to the granted server, which sends it on.
 const SENDS_THE_KEY: &str = "key-with-a-redirect";
 
-/// The headers of proxies are for a server to believe or not.
-const SENDS_SMUGGLED: &str = "headers-of-proxies";
-
 /// How many attacks are made at the same time.
 const AT_ONCE: usize = 8;
 
@@ -190,10 +187,7 @@ fn got_out(attack: &str, granted: &Witness, other: &Witness) -> Vec<String> {
     }
     for request in granted.seen() {
         let lower = request.to_lowercase();
-        let smuggled = |never: &&&str| {
-            lower.contains(**never) && !(attack == SENDS_SMUGGLED && never.contains("smuggled"))
-        };
-        if let Some(never) = NEVER_SENT.iter().find(smuggled) {
+        if let Some(never) = NEVER_SENT.iter().find(|never| lower.contains(**never)) {
             wrong.push(format!("{never:?} was sent: {request:?}"));
         }
         if request.contains(KEY) && attack != SENDS_THE_KEY {

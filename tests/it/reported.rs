@@ -17,6 +17,7 @@ mod n09_terminal;
 mod n10_recordings;
 mod n11_compile_child;
 mod n12_files;
+mod wire;
 
 use std::path::Path;
 

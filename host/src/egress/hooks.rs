@@ -191,7 +191,7 @@ async fn exchange(
 
     let (parts, body) = request.into_parts();
     judge(shared, &parts)?;
-    let gathered = gather(body, limits.request_body_bytes, slot);
+    let gathered = gather(&parts.method, body, limits.request_body_bytes, slot);
     let body = match timeout_at(timing.deadline, gathered).await {
         Ok(body) => body?,
         Err(_) => return Err(too_late()),
@@ -252,15 +252,35 @@ fn judge(shared: &Shared, request: &http::request::Parts) -> Result<(), Transpor
     if request.method != Method::GET && request.method != Method::POST {
         return Err(Denial::Method(request.method.clone()).into());
     }
-    Ok(())
+    let announced = request.headers.get_all(header::CONTENT_LENGTH);
+    if !takes_body(&request.method) && announced.iter().any(|length| length != "0") {
+        return Err(Denial::Body(request.method.clone()).into());
+    }
+    let names = request.headers.keys();
+    let names = names.filter(|name| !STRIPPED.contains(name));
+    Ok(shared.grant.judge_headers(names)?)
+}
+
+/// Whether HTTP gives a body of such a request a meaning (RFC 9110 §9.3). Servers differ in whether they read the body of
+/// another one or take it for the next request.
+fn takes_body(method: &Method) -> bool {
+    method == Method::POST
 }
 
 /// Gathers a request's body. A body of one piece is not copied.
-async fn gather(mut body: WasiBody, limit: u64, slot: &mut Slot) -> Result<Bytes, TransportError> {
+async fn gather(
+    method: &Method,
+    mut body: WasiBody,
+    limit: u64,
+    slot: &mut Slot,
+) -> Result<Bytes, TransportError> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| TransportError::RequestBody(error.to_string()))?;
+        if !takes_body(method) && frame.data_ref().is_none_or(|data| !data.is_empty()) {
+            return Err(Denial::Body(method.clone()).into());
+        }
         let Ok(data) = frame.into_data() else {
             return Err(TransportError::RequestBody(
                 "trailers are not supported".to_owned(),

@@ -12,9 +12,7 @@
 //! A connection that nobody waits for is not moved: one that is idle sees its end when it is taken out of the
 //! [pool](super::pool), or when the pool is swept.
 
-use super::metered::Useless;
-use bytes::Bytes;
-use http_body_util::Full;
+use super::metered::{Progress, RequestBody, Useless};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -34,12 +32,13 @@ type Mover = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
 /// A connection.
 pub(super) struct Link {
     /// `None` only while it is dropped.
-    http: Option<SendRequest<Full<Bytes>>>,
+    http: Option<SendRequest<RequestBody>>,
     /// `None` once it is closed.
     mover: Option<Mover>,
     signal: Arc<Signal>,
     waker: Waker,
     useless: Useless,
+    progress: Progress,
     runtime: Handle,
 }
 
@@ -49,9 +48,10 @@ pub(super) type Answered = Option<Result<http::Response<Incoming>, hyper::Error>
 impl Link {
     /// A connection on which the handshake is over. To be called on the runtime that its socket belongs to.
     pub(super) fn new<T>(
-        http: SendRequest<Full<Bytes>>,
-        connection: Connection<TokioIo<T>, Full<Bytes>>,
+        http: SendRequest<RequestBody>,
+        connection: Connection<TokioIo<T>, RequestBody>,
         useless: Useless,
+        progress: Progress,
     ) -> Self
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -63,6 +63,7 @@ impl Link {
             waker: Waker::from(Arc::clone(&signal)),
             signal,
             useless,
+            progress,
             runtime: Handle::current(),
         }
     }
@@ -77,8 +78,13 @@ impl Link {
         &self.useless
     }
 
+    /// How far the exchange on it has come.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
     /// Sends a request and waits for the head of its answer. None: the connection was closed, and hyper does not say why.
-    pub(super) async fn send(&mut self, request: http::Request<Full<Bytes>>) -> Answered {
+    pub(super) async fn send(&mut self, request: http::Request<RequestBody>) -> Answered {
         let mut answer = pin!(self.http.as_mut()?.send_request(request));
         std::future::poll_fn(|cx| self.poll_for(cx, |cx| answer.as_mut().poll(cx))).await
     }

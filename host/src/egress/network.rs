@@ -9,21 +9,32 @@
 //! vLLM closes a connection that was idle for five seconds. A request that is written at that very moment meets a closed
 //! connection. RFC 9112 §9.3.1 and RFC 9110 §9.2.2 let a client repeat a request that a server closed a reused connection
 //! on without answering, if it knows that it was not processed. So a request is repeated once, on a new connection, if and
-//! only if it went out on a *reused* connection that was closed before a response head came. At worst a server that
+//! only if it went out on a *reused* connection that was closed before a byte of an answer came. At worst a server that
 //! died between reading and answering generates twice; vLLM aborts the first when its connection goes.
+//!
+//! # When a connection is used again
+//!
+//! A request that a server did not read to its end is followed, on the same connection, by the next one. A server that
+//! answered without reading takes the rest of the first for a request of its own, and its answer for that of the next chat.
+//! So a connection is used again if and only if
+//!
+//! - the request was written to its last byte before a byte of an answer came ([`Progress`]),
+//! - it had no body, or its status is 2xx and no line of its body reads as a request (`reads_as_request`): an
+//!   error is often answered before the body is read, and so is a success by a server that ignores bodies,
+//! - the answer is HTTP/1.1, says in one way only where it ends, and was read to that end,
+//! - nothing came behind it, and the server did not announce that it closes the connection.
 
 use super::dial::{Dialer, Stream};
 use super::link::Link;
-use super::metered::{Metered, Useless};
+use super::metered::{Metered, Progress, RequestBody, Useless};
 use super::pool::Pool;
 use super::resolver::{Resolver, SystemResolver};
 use super::transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
 use super::{TransportError, tls};
 use crate::policy::Grant;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::Builder;
 use hyper_util::rt::TokioIo;
@@ -114,8 +125,9 @@ impl NetworkTransport {
     ) -> Result<http::Response<ResponseBody>, TransportError> {
         let request = self.on_the_wire(request);
         if let Some(link) = self.pool.take() {
+            let progress = link.progress().clone();
             match self.send_on(link, request.clone(), &timing).await {
-                Err(TransportError::Closed(why)) => {
+                Err(TransportError::Closed(why)) if !progress.answered() => {
                     tracing::debug!(
                         why,
                         "reused connection was closed, sending again on a new one"
@@ -129,7 +141,7 @@ impl NetworkTransport {
     }
 
     /// The request as HTTP/1.1 wants it: origin-form target, `Host`, a body of known length.
-    fn on_the_wire(&self, request: http::Request<Bytes>) -> http::Request<Full<Bytes>> {
+    fn on_the_wire(&self, request: http::Request<Bytes>) -> http::Request<Bytes> {
         let (mut parts, body) = request.into_parts();
         parts.uri = match parts.uri.into_parts().path_and_query {
             Some(target) => Uri::from(target),
@@ -137,7 +149,7 @@ impl NetworkTransport {
         };
         parts.version = http::Version::HTTP_11;
         parts.headers.insert(header::HOST, self.host.clone());
-        http::Request::from_parts(parts, Full::new(body))
+        http::Request::from_parts(parts, body)
     }
 
     async fn connect(&self, timing: &Timing) -> Result<Link, TransportError> {
@@ -159,21 +171,26 @@ impl NetworkTransport {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let useless = Useless::default();
-        let io = Metered::new(io, useless.clone(), self.useless_limit);
+        let (useless, progress) = (Useless::default(), Progress::default());
+        let io = Metered::new(io, useless.clone(), progress.clone(), self.useless_limit);
         let (http, connection) = self.http.handshake(TokioIo::new(io)).await?;
-        Ok(Link::new(http, connection, useless))
+        Ok(Link::new(http, connection, useless, progress))
     }
 
     async fn send_on(
         &self,
         mut link: Link,
-        mut request: http::Request<Full<Bytes>>,
+        mut request: http::Request<Bytes>,
         timing: &Timing,
     ) -> Result<http::Response<ResponseBody>, TransportError> {
         let flood = self.bound_interim(&mut request);
         let useless = link.useless().clone();
         useless.forget();
+        let progress = link.progress().clone();
+        progress.begin(!request.body().is_empty());
+        let body_is_safe = !reads_as_request(request.body());
+        let has_body = !request.body().is_empty();
+        let request = request.map(|body| RequestBody::new(body, progress.clone()));
         let sent = Instant::now();
         let answer = tokio::select! {
             // First, so that a flood is called one whatever it ran into meanwhile.
@@ -196,7 +213,8 @@ impl NetworkTransport {
         };
         useless.forget();
         response.extensions_mut().insert(SentAt(sent));
-        let reusable = may_be_reused(response.status(), response.headers());
+        let read = !has_body || (response.status().is_success() && body_is_safe);
+        let reusable = read && progress.written_before_answer() && may_be_reused(&response);
         Ok(response.map(|incoming| {
             ResponseBody::network(NetworkBody {
                 incoming: Some(incoming),
@@ -207,7 +225,7 @@ impl NetworkTransport {
     }
 
     /// Counts the interim answers to a request; says when there are too many. hyper passes over any number of them.
-    fn bound_interim(&self, request: &mut http::Request<Full<Bytes>>) -> Arc<Notify> {
+    fn bound_interim<T>(&self, request: &mut http::Request<T>) -> Arc<Notify> {
         let (flood, seen) = (Arc::new(Notify::new()), AtomicUsize::new(0));
         let (limit, notify) = (self.interim_limit, Arc::clone(&flood));
         hyper::ext::on_informational(request, move |_| {
@@ -271,15 +289,35 @@ impl Transport for NetworkTransport {
     }
 }
 
-/// Whether the connection may carry another request after this answer.
-fn may_be_reused(status: StatusCode, headers: &HeaderMap) -> bool {
+/// Whether an answer leaves its connection fit for another request, as far as its head says. hyper knows of the fields
+/// `connection` and `keep-alive`.
+fn may_be_reused<T>(response: &http::Response<T>) -> bool {
+    let (status, headers) = (response.status(), response.headers());
     // A server whose engine died answers 500 for as long as it is asked on a connection that it has, and ends only when
     // that is closed: vLLM 0.32 after a SIGTERM. A new connection is refused, which is the truth.
     let internal = status == StatusCode::INTERNAL_SERVER_ERROR;
+    // The server gave up waiting for the request (RFC 9110 §15.5.9).
+    let timed_out = status == StatusCode::REQUEST_TIMEOUT;
     // Two ways to say where an answer ends may be read as two answers by a proxy in between (RFC 9112 §6.3).
-    let two_ends = headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.contains_key(header::CONTENT_LENGTH);
-    !internal && !two_ends
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let (length, more) = (lengths.next(), lengths.next());
+    let coded = headers.contains_key(header::TRANSFER_ENCODING);
+    let two_ends = more.is_some() || (coded && length.is_some());
+    // These have no body whatever their fields say (RFC 9112 §6.3), and a server that says otherwise may send one.
+    let without_body = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let contradiction = without_body && (coded || length.is_some_and(|length| length != "0"));
+    let old = response.version() != http::Version::HTTP_11;
+    !(internal || timed_out || two_ends || contradiction || old)
+}
+
+/// Whether a line of a request's body could be taken for the first line of a request, by a server that did not read the
+/// body: it begins with a letter, as a method does. Lines of JSON begin with brackets, braces and quotation marks.
+fn reads_as_request(body: &[u8]) -> bool {
+    let mut lines = body.split(|byte| matches!(byte, b'\n' | b'\r'));
+    lines.any(|line| {
+        let first = line.iter().find(|byte| !matches!(byte, 0..=b' '));
+        first.is_some_and(u8::is_ascii_alphabetic)
+    })
 }
 
 /// The body of a response, and the connection that it comes on.

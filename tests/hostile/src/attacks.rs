@@ -120,6 +120,7 @@ pub(crate) const ALL: &[(&str, Attack)] = &[
     ("odd-authorities", Does(origins::odd_authorities)),
     ("odd-paths", Does(origins::odd_paths)),
     ("dots-in-paths", Does(origins::dots)),
+    ("body-of-a-get", Does(origins::body_of_a_get)),
     ("odd-methods", Does(origins::odd_methods)),
     ("redirects", Does(origins::redirects)),
     ("line-breaks-in-headers", Does(headers::line_breaks)),
@@ -127,6 +128,7 @@ pub(crate) const ALL: &[(&str, Attack)] = &[
     ("headers-as-a-list", Does(headers::as_a_list)),
     ("framing-headers", Does(headers::framing)),
     ("headers-of-proxies", Does(headers::of_proxies)),
+    ("headers-of-gateways", Does(headers::of_gateways)),
     ("headers-twice", Does(headers::twice)),
     ("trailers", Does(headers::trailers)),
     (

@@ -178,10 +178,12 @@ attacks! {
         NEXT => Steps(&["denied", "refused authority"]);
     "odd-authorities": "user info, fragments, backslashes, CR and LF, NUL, ports with signs, zeros and 65,536 added",
         NEXT => Steps(&["denied", "refused authority"]);
-    "odd-paths": "absolute form, `//host/`, backslash, CR and LF, NUL, `*`; what is sent goes to the granted server, as a path",
-        NEXT => Steps(&["denied", "refused path", "answered 200"]);
-    "dots-in-paths": "`..` out of the base path, as it is, encoded, encoded twice and with a parameter",
-        NEXT => Steps(&["denied"]);
+    "odd-paths": "absolute form, `//host/`, backslash, CR and LF, NUL, `*`",
+        NEXT => Steps(&["denied", "refused path"]);
+    "dots-in-paths": "`..` out of the base path, as it is, encoded once and twice, in overlong UTF-8, in full-width dots, before an encoded `?`, `#` or space, with a parameter and in a query",
+        NEXT => Steps(&["denied", "refused path"]);
+    "body-of-a-get": "a body of a `GET`, a request in it, and a length that announces one",
+        NEXT => Steps(&["denied", "failed body"]);
     "odd-methods": "every method but GET and POST, and one with a request in it",
         NEXT => Steps(&["denied", "refused method"]);
     "redirects": "to be sent on to the other server by the granted one",
@@ -195,7 +197,9 @@ attacks! {
     "framing-headers": "`content-length` that lies or stands twice, `expect`, `te`, `trailer`, `accept-encoding`; what is sent goes without them",
         NEXT => Steps(&["failed body", "refused header", "answered 200"]);
     "headers-of-proxies": "`forwarded`, `x-forwarded-for`, `via`: to be taken for somebody else",
-        NEXT => Steps(&["answered 200"]);
+        NEXT => Steps(&["denied"]);
+    "headers-of-gateways": "another path, method, host, file or user by `X-Original-URL`, `X-HTTP-Method-Override`, `X-Accel-Redirect`, `Impersonate-User`, `Cookie`, names with `_` and others",
+        NEXT => Steps(&["denied"]);
     "headers-twice": "the same header with two values; both go to the granted server",
         NEXT => Steps(&["answered 200"]);
     "trailers": "headers behind the body",

@@ -97,6 +97,62 @@ async fn a_connection_that_another_error_came_on_is_used_again() {
 }
 
 #[tokio::test]
+async fn an_answer_to_a_request_with_a_body_keeps_the_connection_only_if_it_is_a_success() {
+    for (status, text, reused) in [
+        ("200 OK", "{\"a\": 1}", true),
+        ("200 OK", "{\n  \"a\": [\n    1\n  ]\n}", true),
+        ("201 Created", "[]", true),
+        ("204 No Content", "{}", true),
+        ("400 Bad Request", "", true),
+        ("400 Bad Request", "{}", false),
+        ("401 Unauthorized", "{}", false),
+        ("429 Too Many Requests", "{}", false),
+        ("503 Service Unavailable", "{}", false),
+        ("302 Found", "{}", false),
+        ("304 Not Modified", "{}", false),
+        ("408 Request Timeout", "", false),
+        ("200 OK", "GET / HTTP/1.1\r\n\r\n", false),
+        ("200 OK", "{}\r\nGET / HTTP/1.1\r\n\r\n", false),
+        ("200 OK", "\r\n get / HTTP/1.1", false),
+    ] {
+        let answer = match status {
+            "204 No Content" | "304 Not Modified" => format!("HTTP/1.1 {status}\r\n\r\n"),
+            _ => format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nno"),
+        };
+        let (address, mut seen) = reporting(answer.leak()).await;
+        let egress = egress(address);
+        let post = || http::Request::post(url(address)).body(body(text)).unwrap();
+        fetch(&mut egress.hooks(), post()).await.unwrap();
+        assert_eq!(soon(&mut seen).await, Seen::Request(0));
+        fetch(&mut egress.hooks(), post()).await.unwrap();
+        let next = match reused {
+            true => Seen::Request(0),
+            false => Seen::Closed(0),
+        };
+        assert_eq!(soon(&mut seen).await, next, "{status} {text:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_says_that_it_closes_is_believed_though_it_does_not() {
+    for fields in [
+        "connection: close\r\n",
+        "Connection: Keep-Alive, CLOSE\r\n",
+        "connection: keep-alive\r\nconnection: close\r\n",
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{fields}content-length: 2\r\n\r\nok");
+        let (address, mut seen) = reporting(answer.leak()).await;
+        let egress = egress(address);
+        for number in 0..2 {
+            let answer = fetch(&mut egress.hooks(), get(&url(address))).await;
+            assert_eq!(answer.as_deref(), Ok("ok"), "{fields:?}");
+            assert_eq!(soon(&mut seen).await, Seen::Request(number), "{fields:?}");
+            assert_eq!(soon(&mut seen).await, Seen::Closed(number), "{fields:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_guest_that_stops_at_the_last_event_gives_its_connection_back() {
     // The terminating chunk came with the last event; the guest never looks at it.
     let (address, mut seen) =

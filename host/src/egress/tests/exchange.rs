@@ -240,6 +240,41 @@ async fn a_request_outside_the_grant_is_denied_and_nothing_is_sent() {
             Some(TransportError::Denied(Denial::Method(_)))
         ));
     }
+    for (method, name, value, denied) in [
+        (
+            "GET",
+            "content-length",
+            "7",
+            "a GET request may not have a body",
+        ),
+        (
+            "POST",
+            "x-original-url",
+            "/admin",
+            "the header `x-original-url` could tell",
+        ),
+        (
+            "POST",
+            "x_team",
+            "red",
+            "the header `x_team` has other characters",
+        ),
+        (
+            "POST",
+            "cookie",
+            "a=b",
+            "the header `cookie` is not one that a provider needs",
+        ),
+    ] {
+        let mut request = get(&url(granted));
+        *request.method_mut() = method.parse().unwrap();
+        request.headers_mut().insert(name, value.parse().unwrap());
+        let told = fetch(&mut hooks, request).await.unwrap_err();
+        assert_eq!(told, "HttpRequestDenied", "{name}");
+        let failure = hooks.last_failure().unwrap();
+        assert!(failure.is_policy() && !failure.request_sent(), "{failure}");
+        assert!(failure.to_string().contains(denied), "{failure}");
+    }
     assert!(requests.lock().unwrap().is_empty());
     assert!(others.lock().unwrap().is_empty());
     for path in ["/team-a/v1/models", "/team-a/version", "/team-a"] {

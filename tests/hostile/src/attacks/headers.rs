@@ -98,6 +98,39 @@ pub(super) fn of_proxies(orders: &Orders) -> Vec<String> {
     )
 }
 
+/// What a gateway or a framework takes for another path, method, host, file or user.
+pub(super) fn of_gateways(orders: &Orders) -> Vec<String> {
+    [
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-Forwarded-Path",
+        "X-HTTP-Method-Override",
+        "X-Method-Override",
+        "X-Accel-Redirect",
+        "X-Sendfile",
+        "X-Host",
+        "X-Envoy-Original-Path",
+        "X-Remote-User",
+        "Impersonate-User",
+        "CF-Connecting-IP",
+        "Cookie",
+        "Destination",
+        "Range",
+        "X_Original_URL",
+        "content_type",
+    ]
+    .iter()
+    .map(|name| {
+        Ask {
+            headers: &[(name, b"/smuggled.example")],
+            body: b"{}",
+            ..Ask::of(&orders.granted)
+        }
+        .send()
+    })
+    .collect()
+}
+
 /// The same header twice: whoever reads the first and whoever reads the last see two requests. Both come from this plugin,
 /// for this server, and none of them says where the request ends.
 pub(super) fn twice(orders: &Orders) -> Vec<String> {

@@ -108,8 +108,7 @@ pub(super) fn odd_authorities(orders: &Orders) -> Vec<String> {
     .collect()
 }
 
-/// Targets that would name another server, or end the request line early. Every one that is sent at all goes to the
-/// granted server, as a path.
+/// Targets that would name another server, or end the request line early.
 pub(super) fn odd_paths(orders: &Orders) -> Vec<String> {
     let other = &orders.other;
     [
@@ -190,7 +189,7 @@ pub(super) fn metadata(orders: &Orders) -> Vec<String> {
     .collect()
 }
 
-/// Steps out of the base path, as they are and encoded. The origin is the unit: they go to the granted server, as written.
+/// Steps out of the base path, as they are, encoded, and as some server or gateway decodes them.
 pub(super) fn dots(orders: &Orders) -> Vec<String> {
     [
         "/v1/../../etc/passwd",
@@ -200,10 +199,49 @@ pub(super) fn dots(orders: &Orders) -> Vec<String> {
         "/v1/%252e%252e/admin",
         "/v1//../admin",
         "/./v1/./models",
+        "/v1/%25%32%65%25%32%65/admin",
+        "/v1/%c0%ae%c0%ae/admin",
+        "/v1/%e0%80%ae%e0%80%ae/admin",
+        "/v1/%f0%80%80%ae%f0%80%80%ae/admin",
+        "/v1/..%3f/admin",
+        "/v1/..%23/admin",
+        "/v1/..%20/admin",
+        "/v1/\u{ff0e}\u{ff0e}/admin",
+        "/v1/%u002e%u002e/admin",
+        "/v1//admin",
+        "/v1?/../../admin",
     ]
     .iter()
     .map(|path| Ask::path(&orders.granted, path).send())
     .collect()
+}
+
+/// A request in the body of another one, whose method gives a body no meaning: a server that does not read it answers the
+/// next chat with it.
+pub(super) fn body_of_a_get(orders: &Orders) -> Vec<String> {
+    let bodies: [&[u8]; 3] = [
+        b"GET /x-smuggled HTTP/1.1\r\nhost: smuggled.example\r\n\r\n",
+        b"{}",
+        b" ",
+    ];
+    let announced: &[(&str, &[u8])] = &[("content-length", b"7777")];
+    let bodies = bodies.iter().map(|body| {
+        Ask {
+            method: Method::Get,
+            body,
+            ..Ask::path(&orders.granted, "/v1/models")
+        }
+        .send()
+    });
+    let announced = std::iter::once_with(|| {
+        Ask {
+            method: Method::Get,
+            headers: announced,
+            ..Ask::path(&orders.granted, "/v1/models")
+        }
+        .send()
+    });
+    bodies.chain(announced).collect()
 }
 
 /// The granted server sends on to the other one.
