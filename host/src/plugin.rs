@@ -102,7 +102,8 @@ impl Plugin {
 
     /// Loads a plugin file under a policy: what was read is verified, and what was
     /// verified is loaded. Its signature is looked for beside it
-    /// ([`trust::signature_path`]).
+    /// ([`trust::signature_path`]). Its id is approved if the policy approves it
+    /// ([`trust::Trust::approves_id`]).
     ///
     /// # Errors
     ///
@@ -116,6 +117,10 @@ impl Plugin {
     ) -> Result<(Self, trust::Standing)> {
         let (bytes, standing) = trust.read(path)?;
         let plugin = Self::from_bytes(engine, &bytes).map_err(|error| named(path, error))?;
+        let plugin = match trust.approves_id(&standing, &plugin.manifest().id) {
+            true => plugin.with_approved_id(),
+            false => plugin,
+        };
         Ok((plugin, standing))
     }
 
@@ -283,14 +288,14 @@ impl std::fmt::Debug for Plugin {
 
 /// Whether a digest is that of the component built with this host.
 #[cfg(feature = "embedded-plugin")]
-fn is_embedded(digest: &str) -> bool {
+pub(crate) fn is_embedded(digest: &str) -> bool {
     use sha2::Digest as _;
     static DIGEST: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     digest == DIGEST.get_or_init(|| inspect::hex(&sha2::Sha256::digest(EMBEDDED)))
 }
 
 #[cfg(not(feature = "embedded-plugin"))]
-fn is_embedded(_: &str) -> bool {
+pub(crate) fn is_embedded(_: &str) -> bool {
     false
 }
 

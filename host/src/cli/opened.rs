@@ -102,8 +102,15 @@ pub(super) struct Served {
 pub(super) async fn serve(arguments: &Arguments) -> anyhow::Result<Served> {
     let configuration = configuration(arguments)?;
     let profiles = profiles()?;
-    let plugin = approved_plugin(&engine()?, arguments, &configuration)?;
-    let mut rules = SwapPolicy::new();
+    let plugin = plugin(&engine()?, arguments)?;
+    // What the user approved by the file's path holds for whatever the file becomes. Otherwise a
+    // newer file needs an approval of its own.
+    let by_path = approved_by_path(&plugin, arguments, &configuration)?;
+    let plugin = match by_path {
+        true => plugin.with_approved_id(),
+        false => plugin,
+    };
+    let mut rules = SwapPolicy::new().with_approved_ids(!by_path);
     if let Some(policy) = policy(arguments)? {
         rules = rules.with_trust(policy.trust);
     }
@@ -218,27 +225,33 @@ pub(super) fn approved_plugin(
     configuration: &Configuration,
 ) -> anyhow::Result<Plugin> {
     let plugin = plugin(engine, arguments)?;
-    let Some(file) = &arguments.plugin else {
-        return Ok(plugin);
-    };
-    let id = &plugin.manifest().id;
-    if let Some(named) = &arguments.plugin_id {
-        if named != id {
-            return Err(Failure::usage(format!(
-                "--plugin-id is {named:?}, and the plugin {} is the provider {id:?}",
-                file.display()
-            ))
-            .into());
-        }
-        return Ok(plugin.with_approved_id());
-    }
-    let approved = configuration
-        .approves_plugin(id, file, &environment)
-        .map_err(|error| failure::under(configuration.file(), error.into()))?;
-    Ok(match approved {
+    Ok(match approved_by_path(&plugin, arguments, configuration)? {
         true => plugin.with_approved_id(),
         false => plugin,
     })
+}
+
+/// Whether the user approved the id of the plugin's file: by `--plugin-id`, or in the configuration.
+fn approved_by_path(
+    plugin: &Plugin,
+    arguments: &Arguments,
+    configuration: &Configuration,
+) -> anyhow::Result<bool> {
+    let Some(file) = &arguments.plugin else {
+        return Ok(false);
+    };
+    let id = &plugin.manifest().id;
+    match &arguments.plugin_id {
+        Some(named) if named == id => Ok(true),
+        Some(named) => Err(Failure::usage(format!(
+            "--plugin-id is {named:?}, and the plugin {} is the provider {id:?}",
+            file.display()
+        ))
+        .into()),
+        None => configuration
+            .approves_plugin(id, file, &environment)
+            .map_err(|error| failure::under(configuration.file(), error.into())),
+    }
 }
 
 /// The base URL that the user named beside the configuration: `--base-url`, or the variable

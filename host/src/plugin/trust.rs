@@ -60,6 +60,7 @@ pub struct Trust {
     revoked_keys: Vec<Named<PublicKey>>,
     revoked_digests: Vec<Named<String>>,
     minimum: Vec<Minimum>,
+    ids: Vec<Named<Vec<String>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -111,6 +112,7 @@ impl Trust {
             revoked_keys: Vec::new(),
             revoked_digests: Vec::new(),
             minimum: Vec::new(),
+            ids: Vec::new(),
         }
     }
 
@@ -177,6 +179,53 @@ impl Trust {
         }
         self.minimum.push(new);
         Ok(self)
+    }
+
+    /// Approves what the key or digest `name` vouches for as the providers `ids`: such a plugin may
+    /// use the key profiles stored for its id, and may be `vllm` in place of the built-in plugin
+    /// ([`Plugin::with_approved_id`](crate::Plugin::with_approved_id)).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] if the policy has neither a key nor a digest of that name, the
+    /// name has ids already, or an id is not of `a-z`, `0-9` and `-`.
+    pub fn with_ids<I>(mut self, name: impl Into<String>, ids: I) -> Result<Self>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let invalid = |why: String| Error::new(ErrorKind::InvalidConfig, why);
+        let name = name.into();
+        let ids: Vec<String> = ids.into_iter().map(Into::into).collect();
+        let mut known = self.keys.iter().map(|key| &key.name);
+        if !known.any(|known| *known == name) && !self.digests.iter().any(|one| one.name == name) {
+            return Err(invalid(format!(
+                "`ids` names {name:?}, and there is neither a key nor a digest of that name"
+            )));
+        }
+        if self.ids.iter().any(|one| one.name == name) {
+            return Err(invalid(format!("`ids` names {name:?} twice")));
+        }
+        if let Some(id) = ids.iter().find(|id| super::check_id(id).is_err()) {
+            return Err(invalid(format!(
+                "`ids` of {name:?} has {id:?}, which is not a provider id: an id is made of a-z, \
+                 0-9 and -"
+            )));
+        }
+        self.ids.push(Named { name, what: ids });
+        Ok(self)
+    }
+
+    /// Whether the policy approves a file that it lets in by `standing` as the provider `id`.
+    #[must_use]
+    pub fn approves_id(&self, standing: &Standing, id: &str) -> bool {
+        let by = match standing {
+            Standing::Signed { key, .. } => key,
+            Standing::Pinned { name } => name,
+            Standing::Unsigned => return false,
+        };
+        let ids = self.ids.iter().find(|ids| ids.name == *by);
+        ids.is_some_and(|ids| ids.what.iter().any(|one| one == id))
     }
 
     /// Reads a policy: JSON5, with no word in it that is not known. `origin` is

@@ -27,6 +27,8 @@ pub(super) enum Candidate {
 pub(super) struct Serving {
     pub(super) digest: Arc<str>,
     pub(super) version: Arc<str>,
+    /// Its id is approved, by the user or because it is built in.
+    pub(super) approved: bool,
     /// What was rolled back, and is not taken again by itself.
     pub(super) rejected: Vec<Arc<str>>,
 }
@@ -35,6 +37,8 @@ pub(super) struct Serving {
 pub(super) struct Judged {
     bytes: Vec<u8>,
     inspection: Inspection,
+    /// Its id is approved.
+    approved: bool,
 }
 
 /// What became of reading and judging.
@@ -66,7 +70,8 @@ pub(super) fn judge(
     if digest == serving.digest {
         return Ok(Verdict::Same);
     }
-    trusted(&bytes, signature.as_deref(), policy)
+    let id = manifest.map_or("", |manifest| manifest.id.as_str());
+    let approved = trusted(&bytes, signature.as_deref(), policy, id)
         .map_err(|error| named.told(error))
         .at(Stage::Trust)?;
     plugin::check_world(&inspection)
@@ -87,6 +92,15 @@ pub(super) fn judge(
             )),
         ));
     }
+    let approved = approved || plugin::is_embedded(&digest);
+    if policy.approved_ids && serving.approved && !approved {
+        let why = format!(
+            "the plugin that serves has an approved id, with the keys that belong to it, and nobody \
+             approved this one as the provider {provider:?}: list it under `ids` in the trust file"
+        );
+        let untrusted = Error::new(ErrorKind::UntrustedPlugin, named.say(why));
+        return Err(Refusal::new(Stage::Identity, untrusted));
+    }
     if serving.rejected.contains(&digest) {
         return Err(Refusal::told(
             Stage::Version,
@@ -100,7 +114,11 @@ pub(super) fn judge(
         version::follows(&serving.version, &manifest.version)
             .map_err(|why| Refusal::told(Stage::Version, named.say(why)))?;
     }
-    Ok(Verdict::New(Box::new(Judged { bytes, inspection })))
+    Ok(Verdict::New(Box::new(Judged {
+        bytes,
+        inspection,
+        approved: approved || serving.approved && !policy.approved_ids,
+    })))
 }
 
 /// Compiles what was judged, so that chats that run do not notice.
@@ -113,6 +131,10 @@ pub(super) fn compile(
     let began = Instant::now();
     let plugin = Plugin::compiled(engine, &judged.bytes, judged.inspection, Urgency::Aside);
     let plugin = plugin.at(Stage::Compile)?;
+    let plugin = match judged.approved {
+        true => plugin.with_approved_id(),
+        false => plugin,
+    };
     let loaded = What::Loaded {
         from_cache: plugin.from_cache(),
         took: began.elapsed(),
@@ -160,21 +182,26 @@ fn signature_of(_: &Path, _: &SwapPolicy) -> Result<Option<Vec<u8>>, Refusal> {
     Ok(None)
 }
 
+/// Requires that the policy lets the bytes in; whether it approves them as the provider `id`.
 #[cfg(feature = "signatures")]
 fn trusted(
     bytes: &[u8],
     signature: Option<&[u8]>,
     policy: &SwapPolicy,
-) -> crate::error::Result<()> {
+    id: &str,
+) -> crate::error::Result<bool> {
     match &policy.trust {
-        None => Ok(()),
-        Some(trust) => trust.judge(bytes, signature).map(|_| ()),
+        None => Ok(false),
+        Some(trust) => {
+            let standing = trust.judge(bytes, signature)?;
+            Ok(trust.approves_id(&standing, id))
+        }
     }
 }
 
 #[cfg(not(feature = "signatures"))]
-fn trusted(_: &[u8], _: Option<&[u8]>, _: &SwapPolicy) -> crate::error::Result<()> {
-    Ok(())
+fn trusted(_: &[u8], _: Option<&[u8]>, _: &SwapPolicy, _: &str) -> crate::error::Result<bool> {
+    Ok(false)
 }
 
 /// The file that a message is about, if there is one.

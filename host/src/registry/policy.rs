@@ -36,6 +36,11 @@ pub struct SwapPolicy {
     pub debounce: Duration,
     /// What is asked of a plugin before it serves.
     pub self_test: SelfTest,
+    /// Whether a plugin must have an approved id (`Trust::approves_id`) or be the one built into
+    /// the host, where the plugin that serves has one. Off by default: the host's own code chooses
+    /// what is offered. A host that watches a file which others may replace switches it on, because
+    /// the newcomer gets the settings and keys of the plugin that it replaces.
+    pub approved_ids: bool,
     /// Whose files are taken; none: anybody's.
     #[cfg(feature = "signatures")]
     pub trust: Option<Trust>,
@@ -49,6 +54,7 @@ impl Default for SwapPolicy {
             catalog_age: CATALOG_AGE,
             debounce: DEBOUNCE,
             self_test: SelfTest::default(),
+            approved_ids: false,
             #[cfg(feature = "signatures")]
             trust: None,
         }
@@ -87,6 +93,13 @@ impl SwapPolicy {
     #[must_use]
     pub fn with_debounce(mut self, debounce: Duration) -> Self {
         self.debounce = debounce;
+        self
+    }
+
+    /// Sets [`SwapPolicy::approved_ids`].
+    #[must_use]
+    pub fn with_approved_ids(mut self, required: bool) -> Self {
+        self.approved_ids = required;
         self
     }
 

@@ -155,12 +155,7 @@ async fn headers_of_the_configuration_reach_the_server_whatever_they_are_called(
     } } } });
     let configuration = Configuration::parse(&configuration.to_string(), "openclaw.json");
     let configuration = configuration.expect("a configuration");
-    let wiring = Wiring::new(
-        &configuration,
-        plugin(),
-        &|_| None,
-        &Profiles::empty(),
-    );
+    let wiring = Wiring::new(&configuration, plugin(), &|_| None, &Profiles::empty());
     let wiring = wiring.expect("good settings");
     let configured = wiring
         .provider(plugin(), wiring.settings())

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::ErrorKind as IoErrorKind;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -22,43 +23,51 @@ const LARGEST_FILE: u64 = 1 << 20;
 struct Document {
     signatures: Signatures,
     #[serde(default)]
-    keys: Names,
+    keys: Names<String>,
     #[serde(default)]
-    digests: Names,
+    digests: Names<String>,
     #[serde(default)]
     revoked: Revoked,
     /// Versions by provider id.
     #[serde(default)]
-    minimum: Names,
+    minimum: Names<String>,
+    /// Provider ids by the name of a key or digest.
+    #[serde(default)]
+    ids: Names<Vec<String>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct Revoked {
     #[serde(default)]
-    keys: Names,
+    keys: Names<String>,
     #[serde(default)]
-    digests: Names,
+    digests: Names<String>,
 }
 
 /// Names and what they stand for. A name that comes twice is refused: one of the
 /// two would be lost.
-#[derive(Default)]
-struct Names(Vec<(String, String)>);
+struct Names<T>(Vec<(String, T)>);
 
-impl<'de> Deserialize<'de> for Names {
+impl<T> Default for Names<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Names<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Names;
+        struct Visit<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Visit<T> {
+            type Value = Names<T>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object of names and texts")
+                formatter.write_str("an object of names and their values")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Names, A::Error> {
-                let mut names: Vec<(String, String)> = Vec::new();
-                while let Some((name, text)) = access.next_entry::<String, String>()? {
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Names<T>, A::Error> {
+                let mut names: Vec<(String, T)> = Vec::new();
+                while let Some((name, text)) = access.next_entry::<String, T>()? {
                     if names.iter().any(|(known, _)| *known == name) {
                         return Err(serde::de::Error::custom(format_args!(
                             "the name {name:?} stands twice"
@@ -69,7 +78,7 @@ impl<'de> Deserialize<'de> for Names {
                 Ok(Names(names))
             }
         }
-        deserializer.deserialize_map(Visit)
+        deserializer.deserialize_map(Visit(PhantomData))
     }
 }
 
@@ -77,7 +86,7 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Trust> {
     let document: Document = json5::from_str(text).map_err(|error| {
         invalid(format!(
             "{origin} is no trust file: {error}; it has `signatures` (\"required\" or \"optional\"), `keys`, \
-             `digests`, `revoked: {{ keys, digests }}` and `minimum: {{ id: \"1.2.3\" }}`, and nothing else"
+             `digests`, `revoked: {{ keys, digests }}`, `minimum: {{ id: \"1.2.3\" }}` and `ids: {{ name: [\"id\"] }}`, and nothing else"
         ))
     })?;
     of(document).map_err(|error| error.map_message(|why| format!("{origin}: {why}")))
@@ -99,6 +108,9 @@ fn of(document: Document) -> Result<Trust> {
     }
     for (id, version) in document.minimum.0 {
         trust = trust.with_minimum(&id, &version)?;
+    }
+    for (name, ids) in document.ids.0 {
+        trust = trust.with_ids(name, ids)?;
     }
     Ok(trust)
 }
@@ -181,6 +193,29 @@ mod tests {
         assert_eq!(trust.revoked_keys[0].name, "old");
         assert_eq!(trust.revoked_digests[0].name, "leaks");
         assert!(parse("{ signatures: 'optional' }", "f").is_ok());
+        let ids = format!(
+            "{{ signatures: 'required', keys: {{ alice: '{KEY}' }}, ids: {{ alice: ['vllm', 'my-gpu'] }} }}"
+        );
+        let trust = parse(&ids, "f").unwrap();
+        let alice = super::super::Standing::Signed {
+            key: "alice".into(),
+            comment: String::new(),
+        };
+        let bob = super::super::Standing::Pinned { name: "bob".into() };
+        let unsigned = super::super::Standing::Unsigned;
+        for (standing, id, expected) in [
+            (&alice, "vllm", true),
+            (&alice, "my-gpu", true),
+            (&alice, "openai", false),
+            (&bob, "vllm", false),
+            (&unsigned, "vllm", false),
+        ] {
+            assert_eq!(
+                trust.approves_id(standing, id),
+                expected,
+                "{standing:?} {id}"
+            );
+        }
         assert!(
             parse(
                 "{ signatures: 'optional', minimum: { vllm: '0.2.0' } }",
@@ -208,6 +243,18 @@ mod tests {
             (
                 "{ signatures: 'required', keys: { a: 'RW' } }",
                 "the key \"a\" is no minisign public key",
+            ),
+            (
+                "{ signatures: 'required', ids: { a: ['vllm'] } }",
+                "`ids` names \"a\", and there is neither a key nor a digest of that name",
+            ),
+            (
+                "{ signatures: 'required', digests: { a: 'DIGEST' }, ids: { a: [' vLLM'] } }",
+                "`ids` of \"a\" has \" vLLM\", which is not a provider id",
+            ),
+            (
+                "{ signatures: 'required', ids: { a: 'vllm' } }",
+                "expected a sequence",
             ),
             (
                 "{ signatures: 'required', keys: { a: 5 } }",
@@ -254,6 +301,7 @@ mod tests {
                 "unknown field `minimums`",
             ),
         ] {
+            let text = &text.replace("DIGEST", &"ab".repeat(32));
             let error = parse(text, "trust.json5").unwrap_err();
             assert_eq!(error.kind(), &ErrorKind::InvalidConfig);
             assert!(

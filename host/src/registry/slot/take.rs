@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Slot;
 use crate::bindings::types;
+use crate::plugin::IdApproval;
 use crate::provider::{ProviderOptions, network};
 use crate::registry::event::{Cause, Subject, What};
 use crate::registry::generation::{Generation, Setup};
@@ -217,6 +218,7 @@ impl Slot {
         Serving {
             digest: present.setup.digest().into(),
             version: present.setup.version().into(),
+            approved: present.setup.plugin.id_approval() != IdApproval::None,
             rejected: match asked {
                 Asked::ByHand => Vec::new(),
                 Asked::ByItself => self.state().rejected.clone(),
