@@ -15,7 +15,7 @@
 //!
 //! | [`TransportError`] | error code | sent? |
 //! |---|---|---|
-//! | `Denied` (scheme, host, port, path, base path, method) | `HTTP-request-denied` | no |
+//! | `Denied` (scheme, host, port, path, base path, method, a misplaced secret) | `HTTP-request-denied` | no |
 //! | `NotRecorded` | `HTTP-request-denied` | no |
 //! | `TooManyRequests` | `connection-limit-reached` | no |
 //! | `RequestBodyTooLarge` | `HTTP-request-body-size(limit)` | no |

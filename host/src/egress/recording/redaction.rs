@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::strings::Strings;
 use crate::policy::Secrets;
-use crate::policy::secret::search::{Found, Matcher, merged, without};
+use crate::policy::search::{Found, Matcher, merged, without};
 
 /// Pieces that are held back for a secret that may go on in another string. More are not, so that
 /// a recording of a chat that is killed lacks little.

@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use crate::policy::secret::search::{Found, Matcher, merged};
+use crate::policy::search::{Found, Matcher, merged};
 
 /// A beginning of fewer bytes is not waited for: most words end like some part of a key.
 const MIN_BEGINNING: usize = 4;
