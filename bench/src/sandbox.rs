@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::Frame;
 use provider_host::egress::{Exchange, ResponseBody, Timing, Transport, TransportError};
-use provider_host::policy::{Grant, Origin};
+use provider_host::policy::{Binding, Grant, Origin, Secret, Secrets};
 use provider_host::types::{ChatRequest, Event, Model, Settings};
 use provider_host::{Engine, EngineOptions, Plugin, Provider, ProviderOptions};
 
@@ -117,8 +117,14 @@ pub fn plugin(engine: &Engine) -> Plugin {
 #[must_use]
 pub fn provider(plugin: &Plugin, memory: Memory) -> Provider {
     let base_url = "http://127.0.0.1:8000/v1";
-    let grant = Grant::new(Origin::parse(base_url).expect("an origin"));
-    let options = ProviderOptions::new(settings(base_url), grant);
+    let mut secrets = Secrets::new();
+    let key = Secret::new("sk-proj-0123456789abcdefghijklmnopqrstuvwxyzABCD").expect("a key");
+    let key = secrets
+        .mint(key, Binding::api_key())
+        .expect("a placeholder");
+    let grant = Grant::new(Origin::parse(base_url).expect("an origin")).with_secrets(secrets);
+    let settings = Settings::at(base_url).with_api_key(key.as_str());
+    let options = ProviderOptions::new(settings, grant);
     Provider::with_transport(plugin, options, Arc::new(memory))
 }
 

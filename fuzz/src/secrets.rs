@@ -1,17 +1,19 @@
-//! Keys and what stands for them: each placeholder is replaced, whole and once, and nothing secret is left in what is shown.
+//! Keys and what stands for them: a placeholder is replaced where it may stand and refused anywhere else, nothing secret is
+//! left in what is shown, and a stream gives the guest the same however it is cut.
 
-use crate::policy::{Placeholder, Secret, Secrets};
-use http::HeaderValue;
+use crate::policy::search::Stream;
+use crate::policy::{Binding, Placeholder, Secret, Secrets};
+use http::{HeaderName, HeaderValue};
 use std::sync::LazyLock;
 
 /// Secrets, and their placeholders. One secret begins like the other, and one holds the word that placeholders begin with.
-const SECRETS: [&str; 3] = ["sk-live-1", "sk-live-12345", "placeholder-of-mine"];
+const SECRETS: [&str; 3] = ["sk-live-1", "sk-live-12345", "placeholder-of-mine/2"];
 
 static MINTED: LazyLock<(Secrets, Vec<Placeholder>)> = LazyLock::new(|| {
     let mut secrets = Secrets::new();
     let mint = |text| {
         secrets
-            .mint(Secret::new(text).expect("a key"))
+            .mint(Secret::new(text).expect("a key"), Binding::api_key())
             .expect("random bytes")
     };
     let placeholders = SECRETS.map(mint).to_vec();
@@ -44,13 +46,19 @@ pub(crate) fn secrets(data: &[u8]) {
         expected.extend_from_slice(piece);
     }
     if let Ok(value) = HeaderValue::from_bytes(&given) {
-        match secrets.substitute(&value) {
-            Some(replaced) => {
+        let name = HeaderName::from_static("authorization");
+        match secrets.substitute(&name, &value) {
+            Ok(Some(replaced)) => {
                 assert!(replaced.is_sensitive());
                 assert_eq!(replaced.as_bytes(), expected);
             }
-            None => assert_eq!(given, expected),
+            Ok(None) => assert_eq!(given, expected),
+            // Elsewhere than at the end of a value that has it once.
+            Err(_) => assert_ne!(given, expected),
         }
+        let elsewhere = HeaderName::from_static("x-request-id");
+        let outcome = secrets.substitute(&elsewhere, &value);
+        assert_eq!(outcome.is_err(), given != expected);
     }
     let text = String::from_utf8_lossy(&given);
     let shown = secrets.redact(&text);
@@ -58,4 +66,13 @@ pub(crate) fn secrets(data: &[u8]) {
     for word in words.chain(placeholders.iter().map(Placeholder::as_str)) {
         assert!(!shown.contains(word), "{shown}");
     }
+    let guest = secrets.guest();
+    let whole = guest.bytes(&given).into_owned();
+    let size = 1 + data.first().map_or(0, |byte| usize::from(byte % 7));
+    let (mut stream, mut streamed) = (Stream::default(), Vec::new());
+    for piece in given.chunks(size) {
+        streamed.extend_from_slice(&stream.push(guest, piece.to_vec().into()));
+    }
+    streamed.extend_from_slice(&stream.finish(guest));
+    assert_eq!(streamed, whole, "in pieces of {size}");
 }

@@ -15,7 +15,7 @@
 //!
 //! | [`TransportError`] | error code | sent? |
 //! |---|---|---|
-//! | `Denied` (scheme, host, port, path, query, base path, method, header, body of a GET) | `HTTP-request-denied` | no |
+//! | `Denied` (scheme, host, port, path, query, base path, method, header, body of a GET, a misplaced secret) | `HTTP-request-denied` | no |
 //! | `NotRecorded` | `HTTP-request-denied` | no |
 //! | `TooManyRequests` | `connection-limit-reached` | no |
 //! | `RequestBodyTooLarge` | `HTTP-request-body-size(limit)` | no |

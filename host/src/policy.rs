@@ -9,18 +9,21 @@
 //! Everything is denied unless a [`Grant`] allows it, and a grant allows exactly one [`Origin`].
 
 pub mod address;
+pub mod binding;
 pub(crate) mod header;
 pub mod limits;
 pub mod origin;
 pub mod path;
 pub(crate) mod quote;
+pub(crate) mod search;
 pub mod secret;
 
 pub use address::{AddressClass, Prohibited, Reach};
+pub use binding::{Binding, Misplaced};
 pub use limits::{CompileLimits, NetworkLimits, SandboxLimits};
 pub use origin::{Denial, Origin, OriginError};
 pub use path::BasePath;
-pub use secret::{Binding, Misplaced, Placeholder, Secret, SecretError, Secrets};
+pub use secret::{Placeholder, Secret, SecretError, Secrets};
 
 use http::HeaderName;
 

@@ -16,7 +16,7 @@ use super::hooks::{Failures, Slot, scrub_fields};
 use super::transport::ResponseBody;
 use super::{Traffic, TransportError};
 use crate::alarm::Alarm;
-use crate::policy::secret::search::{Matcher, Stream};
+use crate::policy::search::{Matcher, Stream};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;

@@ -49,12 +49,17 @@
 //! # What is redacted, and what is not
 //!
 //! Header values that hold a secret of the grant, and the fields that carry credentials by their name, are written as
-//! `***`. So is every secret of the grant (of four bytes or more), its JSON spelling, every placeholder, and the first half or
-//! more of any of them, wherever they stand in a URI, a header, a body (across frames, too) or an error.
+//! `***`. So is every secret of the grant (of four bytes or more), every placeholder, and each part of a secret that has 12
+//! bytes, or half of it and at least eight, wherever they stand in a URI, a header, a body (across frames, too) or an error: in
+//! any letter case, with JSON escapes, percent-encoded, in base64 at any alignment and in hexadecimal digits
+//! ([`crate::policy::secret`]). A secret that comes in parts of any length is found over JSON strings under one name, over
+//! events and over lines; what is left of a secret of which a part was found, in every later string of the body.
 //!
-//! **Not promised:** a secret in another spelling (base64, percent-encoding, letter by letter in separate events), a secret that
-//! the grant does not know, and anything else in the conversation. The prompt, the answer, the images and the tools *are* the
-//! recording. The file is made readable by its owner only, where the system can.
+//! **Not promised:** a secret that is reversed, hashed, compressed, encoded twice, or spread over strings under several names in
+//! parts of fewer than 12 bytes; the first three bytes of a secret that comes in parts as short as that; parts that are more than
+//! 16 KiB apart; a secret that the grant does not know; and anything else in the conversation. The prompt, the answer, the images
+//! and the tools *are* the recording. The file is made readable by its owner only, where the system can. A piece that may hold the
+//! beginning of a secret is written when the next ones decide, so that a process that is killed may leave up to 16 KiB unwritten.
 
 mod failure;
 mod format;

@@ -4,9 +4,9 @@
 //! rules, so that `http://0x7f.1:8000/v1` and `http://127.0.0.1:8000/v1` are the same origin and a guest cannot name one
 //! while meaning the other. How much of the origin is granted is said by its [`BasePath`](super::BasePath).
 
+use super::binding::Misplaced;
 use super::path::{judge_path, judge_query};
 use super::quote::quote;
-use super::secret::Misplaced;
 use http::Uri;
 use std::fmt;
 use std::net::IpAddr;

@@ -29,13 +29,10 @@
 //! JSON strings or events, or over several header fields). A server that wants to tell the plugin a
 //! secret can always do so; what is searched for is what servers and proxies do without meaning to.
 
-mod binding;
-pub(crate) mod search;
-
-pub use binding::{Binding, KEY_HEADERS, Misplaced, Place};
-
+use super::binding::{Binding, Misplaced, Place};
+use super::search::{Matcher, Scope};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use search::{Matcher, Scope};
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -347,6 +344,7 @@ impl fmt::Debug for Secrets {
 
 #[cfg(test)]
 mod tests {
+    use super::super::binding::KEY_HEADERS;
     use super::*;
 
     fn minted(secrets: &mut Secrets, text: &str) -> String {

@@ -375,10 +375,10 @@ async fn a_head_with_a_secret_is_bounded_far_below_the_limits_of_servers() {
     for fields in ["authorization=Bearer KEY|x-pad=PAD", "x-PAD=1|api-key=KEY"] {
         super::ended(
             "2i",
-            &refused(json!({"fields": fields, "pad": "8100"})).await,
+            &refused(json!({"fields": fields, "pad": "8180"})).await,
         );
     }
-    let path = json!({"fields": "api-key=KEY", "path": "/v1/PAD", "pad": "8100"});
+    let path = json!({"fields": "api-key=KEY", "path": "/v1/PAD", "pad": "8180"});
     super::ended("2i", &refused(path).await);
     // A scheme is no room for padding either.
     let scheme = refused(json!({"fields": "authorization=PAD KEY", "pad": "33"})).await;

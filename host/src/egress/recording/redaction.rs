@@ -11,11 +11,11 @@ use bytes::Bytes;
 
 use super::strings::Strings;
 use crate::policy::Secrets;
-use crate::policy::secret::search::{Found, Matcher, merged, without};
+use crate::policy::search::{Found, Matcher, merged, without};
 
 /// Pieces that are held back for a secret that may go on in another string. More are not, so that
 /// a recording of a chat that is killed lacks little.
-const HELD_PIECES: usize = 64;
+const HELD_PIECES: usize = 1024;
 
 /// Bytes that are held back for it.
 const HELD_BYTES: usize = 16 << 10;

@@ -1,9 +1,10 @@
 //! A secret that a server spreads over JSON strings, events or lines.
 //!
 //! A model that repeats a key gives it out token by token, each in an event of its own. What belongs
-//! together are the strings that follow each other under one name: `content` behind `content`, for
-//! each `index` apart. So the strings of a body are put together by name, and searched as if they
-//! were one text. A line that is no JSON is a string as well, with or without `data:` before it.
+//! together are the strings that follow each other under one name: `content` behind `content`, in
+//! lines with the same `index` (of a choice, or of a call). So the strings of a body are put
+//! together by name and index, and searched as if they were one text. A line that is no JSON is a
+//! string as well, with or without `data:` before it.
 //!
 //! What is left of a secret of which a part was found is looked for in every later string, whatever
 //! its name.
@@ -16,13 +17,17 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use crate::policy::secret::search::{Found, Matcher, merged};
+use crate::policy::search::{Found, Matcher, merged};
 
 /// A beginning of fewer bytes is not waited for: most words end like some part of a key.
 const MIN_BEGINNING: usize = 4;
 
 /// The most bytes of one string that are read before they are searched.
 const MAX_STRING_BYTES: usize = 16 << 10;
+
+/// From so many bytes on, the strings of a line are searched before the line is at its end, where
+/// all of its indices are known.
+const MAX_LINE_BYTES: usize = 8 << 10;
 
 /// The most names that are told apart. The one that was used least recently goes.
 const MAX_CHANNELS: usize = 64;
@@ -105,8 +110,12 @@ pub(super) struct Strings {
     /// Where the present escape began.
     escape: usize,
     name: Vec<u8>,
-    /// The digits of the last `index` of this line.
+    /// The digits of each `index` of this line.
     index: Vec<u8>,
+    /// Where this line began.
+    line: usize,
+    /// The strings of this line with their names.
+    values: Vec<(Vec<u8>, Placed)>,
     /// The present string.
     string: Placed,
     /// Used least recently first.
@@ -127,6 +136,7 @@ impl Strings {
     /// Nothing comes any more.
     pub(super) fn end(&mut self, matcher: &Matcher) {
         self.value(matcher);
+        self.search(matcher);
     }
 
     /// What was found and not forgotten.
@@ -143,10 +153,11 @@ impl Strings {
     pub(super) fn undecided(&self) -> Option<usize> {
         let long = |channel: &&Channel| channel.rest.text.len() >= MIN_BEGINNING;
         let begun = self.channels.iter().filter(long);
-        begun
-            .filter_map(|channel| channel.rest.places.first())
-            .map(|place| place.start)
-            .min()
+        let begun = begun.map(|channel| &channel.rest);
+        let waiting = self.values.iter().map(|(_, value)| value);
+        let all = begun.chain(waiting).chain([&self.string]);
+        let places = all.filter_map(|placed| placed.places.first());
+        places.map(|place| place.start).min()
     }
 
     fn byte(&mut self, byte: u8, matcher: &Matcher) {
@@ -154,7 +165,9 @@ impl Strings {
         if byte == b'\n' {
             // No string goes over a line: this one was never ended, or is no JSON.
             self.value(matcher);
+            self.search(matcher);
             self.index.clear();
+            self.line = self.at + 1;
             self.state = Line;
             return;
         }
@@ -190,7 +203,7 @@ impl Strings {
                     let length = self.string.text.len().min(MAX_NAME_BYTES);
                     self.name.extend_from_slice(&self.string.text[..length]);
                     if self.name == b"index" {
-                        self.index.clear();
+                        self.index.push(b'/');
                     }
                     self.string.clear();
                     Json
@@ -255,7 +268,7 @@ impl Strings {
         if byte == b'"' {
             return State::Str;
         }
-        if byte.is_ascii_digit() && self.name == b"index" && self.index.len() < 8 {
+        if byte.is_ascii_digit() && self.name == b"index" && self.index.len() < MAX_NAME_BYTES {
             self.index.push(byte);
         }
         State::Json
@@ -263,16 +276,32 @@ impl Strings {
 
     /// The present string is a value under the present name.
     fn value(&mut self, matcher: &Matcher) {
-        if self.string.text.is_empty() {
-            return;
+        if !self.string.text.is_empty() {
+            let value = std::mem::take(&mut self.string);
+            self.values.push((self.name.clone(), value));
         }
+        if self.at - self.line >= MAX_LINE_BYTES {
+            self.search(matcher);
+        }
+    }
+
+    /// Searches the strings that are there.
+    fn search(&mut self, matcher: &Matcher) {
+        for (name, value) in std::mem::take(&mut self.values) {
+            self.search_in(name, value, matcher);
+        }
+        let spans = std::mem::take(&mut self.spans);
+        self.spans = merged(spans);
+    }
+
+    /// Puts a string behind those under the same name, and searches them.
+    fn search_in(&mut self, mut name: Vec<u8>, mut value: Placed, matcher: &Matcher) {
         for rest in &self.rests {
-            for at in memchr::memmem::find_iter(&self.string.text, rest.as_slice()) {
-                let ranges = self.string.ranges(at..at + rest.len());
+            for at in memchr::memmem::find_iter(&value.text, rest.as_slice()) {
+                let ranges = value.ranges(at..at + rest.len());
                 self.spans.extend(ranges);
             }
         }
-        let mut name = self.name.clone();
         name.push(0);
         name.extend_from_slice(&self.index);
         let known = self
@@ -290,9 +319,8 @@ impl Strings {
             }
         };
         let all = &mut channel.rest;
-        all.text.extend_from_slice(&self.string.text);
-        all.places.append(&mut self.string.places);
-        self.string.clear();
+        all.text.extend_from_slice(&value.text);
+        all.places.append(&mut value.places);
         let Found { spans, decided } = matcher.find(&all.text, false);
         for span in spans {
             self.spans.extend(all.ranges(span.clone()));
@@ -305,7 +333,5 @@ impl Strings {
         all.text.drain(..decided);
         all.places.drain(..decided);
         self.channels.push(channel);
-        let spans = std::mem::take(&mut self.spans);
-        self.spans = merged(spans);
     }
 }

@@ -34,7 +34,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
 use zeroize::Zeroizing;
 
-use super::REDACTED;
+use super::secret::REDACTED;
 
 /// Bytes of a gram.
 const GRAM: usize = 4;
@@ -134,15 +134,19 @@ impl Matcher {
                 None => forms.push(Form { text, part }),
             }
         };
+        let secrets: Vec<&str> = secrets
+            .filter(|secret| secret.len() >= scope.shortest())
+            .collect();
         let mut escaped = [false; 256];
         escaped[usize::from(b'u')] = true;
-        for secret in secrets.filter(|secret| secret.len() >= scope.shortest()) {
+        let all = secrets.iter().flat_map(|secret| secret.bytes());
+        for byte in all.filter(|byte| b"/\"\\".contains(byte)) {
+            escaped[usize::from(byte)] = true;
+        }
+        for secret in secrets {
             let part = scope.part(secret.len());
-            for byte in secret.bytes().filter(|byte| b"/\"\\".contains(byte)) {
-                escaped[usize::from(byte)] = true;
-            }
             for plain in [secret.as_bytes().to_vec(), surrogates(secret)] {
-                let view = View::of(&plain);
+                let view = View::of(&plain, &escaped);
                 let missing = plain.len() - view.bytes.len();
                 if view.bytes.len() >= GRAM {
                     add(view.bytes.to_vec(), part.saturating_sub(missing).max(GRAM));
@@ -226,7 +230,7 @@ impl Matcher {
             let decided = if last { whole } else { self.pending(text) };
             return Found { spans, decided };
         }
-        let view = View::of(text);
+        let view = View::of(text, &self.escaped);
         let mut spans: Vec<_> = self
             .runs(&view.bytes)
             .into_iter()
@@ -279,7 +283,7 @@ impl Matcher {
             b'%' => percent(&text[at..]).is_some(),
             _ => text
                 .get(at + 1)
-                .is_none_or(|next| self.escaped[usize::from(*next)]),
+                .is_some_and(|next| self.escaped[usize::from(*next)]),
         })
     }
 
@@ -441,9 +445,11 @@ struct View {
 }
 
 impl View {
-    /// `\uXXXX` behind any number of backslashes and `%XX` are decoded; other backslashes are left
-    /// out, and belong to what follows them. A surrogate is three bytes, as it is in [`surrogates`].
-    fn of(text: &[u8]) -> Self {
+    /// `\uXXXX` behind any number of backslashes and `%XX` are decoded. Backslashes before a byte of
+    /// `escaped` are left out, and belong to it. A surrogate is three bytes, as it is in
+    /// [`surrogates`]. Everything else stays, so that what is found in a place depends on the bytes
+    /// there alone, and not on where a stream was cut.
+    fn of(text: &[u8], escaped: &[bool; 256]) -> Self {
         let mut view = Self {
             bytes: Zeroizing::new(Vec::with_capacity(text.len())),
             at: Vec::with_capacity(text.len()),
@@ -452,6 +458,13 @@ impl View {
         while at < text.len() {
             let start = at;
             at += text[at..].iter().take_while(|byte| **byte == b'\\').count();
+            let plain = text.get(at).is_none_or(|byte| !escaped[usize::from(*byte)]);
+            if at > start && plain {
+                for at in start..at {
+                    view.push(&text[at..=at], (at, at + 1));
+                }
+                continue;
+            }
             let Some(byte) = text.get(at) else {
                 break;
             };

@@ -202,3 +202,51 @@ fn bytes_that_are_no_text_are_searched_as_well() {
     let bytes = [b"\xff\xfe", KEY.as_bytes(), b"\x80"].concat();
     assert_eq!(matcher.bytes(&bytes).as_ref(), b"\xff\xfe***\x80");
 }
+
+/// Numbers that look random, the same in each run.
+fn numbers(mut state: u64) -> impl FnMut(usize) -> usize {
+    move |below| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % below
+    }
+}
+
+#[test]
+fn what_a_guest_is_given_does_not_depend_on_the_cuts() {
+    let matchers = [
+        matcher(Scope::Guest, &[KEY, "aaaaabaaaaabaaaaabaaaaab"]),
+        matcher(Scope::Shown, &[KEY, "aab/aab\"aab", "\\n\\u0041%41/x"]),
+    ];
+    let mut number = numbers(1);
+    for round in 0..4_000 {
+        let mut text = Vec::new();
+        for _ in 0..1 + number(8) {
+            let (from, length) = (number(KEY.len()), 1 + number(24));
+            let part = &KEY[from..KEY.len().min(from + length)];
+            let piece = match number(10) {
+                0 => part.to_uppercase(),
+                1 => unicode_escaped(part, false),
+                2 => part.replace('/', "\\\\/"),
+                3 => part.bytes().map(|byte| format!("%{byte:02x}")).collect(),
+                4 => ["\\", "%", "\"", "\\u", "\n", "\\n"][number(6)].to_owned(),
+                5 => "aaaaab"[number(6)..].repeat(1 + number(5)),
+                6 => "\\n\\u0041%41/x"[number(14)..].to_owned(),
+                _ => part.to_owned(),
+            };
+            text.extend_from_slice(piece.as_bytes());
+        }
+        for matcher in &matchers {
+            let whole = matcher.bytes(&text).into_owned();
+            let sizes = std::iter::from_fn(|| Some(1 + number(9)));
+            let given = streamed(matcher, &text, sizes);
+            let shown = String::from_utf8_lossy(&text);
+            assert_eq!(
+                String::from_utf8_lossy(&given),
+                String::from_utf8_lossy(&whole),
+                "{round}: {shown}"
+            );
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Where a secret may stand in a request.
 
-use super::Placeholder;
-use crate::policy::quote::quote;
+use super::quote::quote;
+use super::secret::{HEAD_WITH_SECRET_BYTES, Placeholder};
 use http::{HeaderName, HeaderValue, header};
 use std::fmt;
 
@@ -169,11 +169,11 @@ pub enum Misplaced {
         allowed: Binding,
     },
     /// A request that carries a secret has a head larger than
-    /// [`HEAD_WITH_SECRET_BYTES`](super::HEAD_WITH_SECRET_BYTES).
+    /// [`HEAD_WITH_SECRET_BYTES`].
     #[error(
         "the headers and the path of a request that carries a secret have more than {} bytes; send \
          fewer or shorter ones",
-        super::HEAD_WITH_SECRET_BYTES
+        HEAD_WITH_SECRET_BYTES
     )]
     HeadTooLarge,
 }
