@@ -8,10 +8,14 @@
 //! The process is a program of the embedder's choice that calls [`serve`],
 //! usually the embedder's own with an argument that says so. It gets the
 //! component through stdin, without environment and arguments of the plugin's,
-//! gives the machine code back through stdout, and ends.
+//! gives the machine code back through stdout, and ends. It inherits its three
+//! pipes and nothing else ([`inherit`]), and makes the system calls that compiling
+//! takes and no others ([`filter`]).
 
 mod aside;
 mod child;
+mod filter;
+mod inherit;
 mod message;
 mod worker;
 
@@ -70,7 +74,9 @@ impl Compiler {
         }))
     }
 
-    /// A process of another program, which calls [`serve`].
+    /// A process of another program, which calls [`serve`]. On Unix it runs in `/`,
+    /// in a session of its own and with no descriptor but its three pipes; a
+    /// path that is relative is taken from where this process is.
     pub fn program<A: Into<OsString>>(
         program: impl Into<PathBuf>,
         arguments: impl IntoIterator<Item = A>,

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::plugin;
 
 /// Most components of a folder. Each is read, one after the other.
-const MOST_FILES: usize = 1_000;
+pub(super) const MOST_FILES: usize = 1_000;
 
 /// A file that says it is a provider.
 #[derive(Debug)]

@@ -120,6 +120,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         ends: "SSL_CERT_FILE names",
         test: "a_pipe_as_the_systems_roots_is_refused_at_once",
     },
+    Attack {
+        number: "12r",
+        attempt: "a watched folder with more than 1,000 plugin files, each of which would be read",
+        ends: "has more than 1000 files *.wasm; none of them is looked at",
+        test: "a_folder_of_plugins_is_bounded_in_number",
+    },
 ];
 
 /// A folder, and commands run in it.
@@ -454,4 +460,24 @@ fn a_pipe_as_the_systems_roots_is_refused_at_once() {
     let outcome = place.refused(&chat, &[("SSL_CERT_FILE", roots)]);
     assert!(outcome.contains("it is a pipe, not a file"), "{outcome}");
     ended("12q", &outcome);
+}
+
+#[tokio::test]
+async fn a_folder_of_plugins_is_bounded_in_number() {
+    use crate::support;
+    use provider_host::policy::NetworkLimits;
+    use provider_host::registry::{Registry, Stage};
+
+    let options = support::options("http://127.0.0.1:9/v1", "key", NetworkLimits::new());
+    let slot = Registry::new()
+        .serve(support::plugin(), options)
+        .expect("a slot");
+    let place = Place::new();
+    for number in 0..=1_000 {
+        place.write(&format!("{number}.wasm"), "");
+    }
+    let refusal = slot.offer_directory(place.path(".")).await;
+    let refusal = refusal.expect_err("a refusal");
+    assert_eq!(refusal.stage(), Stage::Read);
+    ended("12r", refusal.error().message());
 }

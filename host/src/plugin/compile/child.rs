@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use super::message::{Order, Reply};
-use super::{CompilerProgram, MARK, Urgency, aside, refused};
+use super::{CompilerProgram, MARK, Urgency, aside, inherit, refused};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::code::Code;
@@ -82,7 +82,7 @@ impl Process {
             Urgency::Now => limits.threads.max(1),
             Urgency::Aside => 1,
         };
-        let mut command = Command::new(&program.program);
+        let mut command = Command::new(inherit::located(&program.program));
         command
             .args(&program.arguments)
             .env_clear()
@@ -97,6 +97,7 @@ impl Process {
             // Without it, a process finds no system libraries.
             command.env("SystemRoot", root);
         }
+        inherit::inherit_nothing(&mut command);
         let child = command.spawn().map_err(|error| {
             host(&format!("it could not be started: {error}"), program).caused_by(error)
         })?;
@@ -201,6 +202,11 @@ fn ended(
             Some(signal) if signal == Signal::XCPU.as_raw() => {
                 let seconds = cpu_seconds(limits);
                 return too_much("processor time", &format!("{seconds}s"));
+            }
+            Some(signal) if signal == Signal::SYS.as_raw() => {
+                let why =
+                    "the compiler tried a system call that compiling has no use for, and was ended";
+                return refused(why);
             }
             Some(_) => return refused(&format!("the compiler ended over it ({status})")),
             None => {}

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _};
 
+use super::filter;
 use super::message::{Order, Reply};
 use crate::engine;
 use crate::plugin::MAX_PLUGIN_SIZE;
@@ -11,7 +12,8 @@ use crate::plugin::MAX_PLUGIN_SIZE;
 ///
 /// A program that was named in [`Compiler`](super::Compiler) calls this first of
 /// all, before it starts a thread or reads its configuration. It puts the
-/// order's limits on the whole process, and they can't be taken back.
+/// order's limits and a filter of system calls on the whole process, and they
+/// can't be taken back: what the program does afterwards is to end.
 ///
 /// # Errors
 ///
@@ -30,14 +32,17 @@ fn work() -> Reply {
     if let Err(why) = confine(&order) {
         return Reply::Failed(why);
     }
-    let mut component = Vec::new();
-    if let Err(error) = input.take(MAX_PLUGIN_SIZE + 1).read_to_end(&mut component) {
-        return Reply::Failed(format!("could not read the component: {error}"));
-    }
     let engine = match engine::compiling() {
         Ok(engine) => engine,
         Err(error) => return Reply::Failed(format!("could not set up the compiler: {error:#}")),
     };
+    if let Err(why) = filter::install() {
+        return Reply::Failed(why);
+    }
+    let mut component = Vec::new();
+    if let Err(error) = input.take(MAX_PLUGIN_SIZE + 1).read_to_end(&mut component) {
+        return Reply::Failed(format!("could not read the component: {error}"));
+    }
     match engine.precompile_component(&component) {
         Ok(code) if code.len() as u64 > order.output_bytes => Reply::Output(code.len() as u64),
         Ok(code) => Reply::Code(code),
@@ -56,6 +61,10 @@ fn out_of_memory(error: &wasmtime::Error) -> bool {
     })
 }
 
+/// Most descriptors of the process. It has three, and its compiler opens none.
+#[cfg(unix)]
+const DESCRIPTORS: u64 = 16;
+
 /// Puts the limits on this process. Writing files and core dumps has no place
 /// in a compiler.
 #[cfg(unix)]
@@ -67,6 +76,7 @@ fn confine(order: &Order) -> Result<(), String> {
         ("processor time", Resource::Cpu, order.cpu_seconds, 1),
         ("core dumps", Resource::Core, 0, 0),
         ("files", Resource::Fsize, 0, 0),
+        ("descriptors", Resource::Nofile, DESCRIPTORS, 0),
     ];
     // Elsewhere the system takes the number and does not hold it, or counts
     // address space, of which an allocator reserves what it never uses.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::Source;
-use crate::registry::folder::is_component;
+use crate::registry::folder::{MOST_FILES, is_component};
 
 /// The files of a place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,5 +81,9 @@ fn signature(_: &Path) -> Option<Stamp> {
 fn components(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let paths = entries.map(|entry| entry.path());
-    paths.filter(|path| is_component(path)).collect()
+    // One more than are taken, so that a folder with too many of them is offered and refused.
+    paths
+        .filter(|path| is_component(path))
+        .take(MOST_FILES + 1)
+        .collect()
 }
