@@ -11,6 +11,8 @@ mod path;
 mod quote;
 #[path = "../../host/src/policy/secret.rs"]
 mod secret;
+#[path = "../../host/src/policy/visible.rs"]
+mod visible;
 
 pub(crate) use address::{AddressClass, Reach};
 pub(crate) use origin::{Denial, Origin, OriginError};

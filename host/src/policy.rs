@@ -15,6 +15,7 @@ pub mod origin;
 pub mod path;
 pub(crate) mod quote;
 pub mod secret;
+pub mod visible;
 
 pub use address::{AddressClass, Prohibited, Reach};
 pub use limits::{CompileLimits, NetworkLimits, SandboxLimits};

@@ -15,12 +15,12 @@ use tempfile::TempDir;
 use crate::support::BOUND;
 
 /// The key of the mock servers that ask for one.
-pub(super) const KEY: &str = "sk-Zq81vNn3-Xw72Lr05-Bt64";
+pub(crate) const KEY: &str = "sk-Zq81vNn3-Xw72Lr05-Bt64";
 /// Keys that no server knows.
-pub(super) const WRONG_KEY: &str = "sk-Hp29mFc7-Jd53Kv16-Gy80";
-pub(super) const OTHER_KEY: &str = "sk-Ru47bSe9-Ax31Wz62-Mo75";
+pub(crate) const WRONG_KEY: &str = "sk-Hp29mFc7-Jd53Kv16-Gy80";
+pub(crate) const OTHER_KEY: &str = "sk-Ru47bSe9-Ax31Wz62-Mo75";
 /// A secret that is sent in a header of its own.
-pub(super) const HEADER_SECRET: &str = "team-Ly58tQi0-Nf92Cd34";
+pub(crate) const HEADER_SECRET: &str = "team-Ly58tQi0-Nf92Cd34";
 
 /// What no command may ever say, not even a part of it.
 const SECRETS: [&str; 4] = [KEY, WRONG_KEY, OTHER_KEY, HEADER_SECRET];
@@ -29,19 +29,19 @@ const SHOWN: usize = 7;
 
 /// A user's machine: a home directory with nothing in it but what the test
 /// puts there.
-pub(super) struct Home {
+pub(crate) struct Home {
     dir: TempDir,
     cache: PathBuf,
 }
 
 impl Home {
     /// An empty home. Compiled plugins are shared between all of them.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_cache(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-cache"))
     }
 
     /// An empty home with an empty compile cache.
-    pub(super) fn with_own_cache() -> Self {
+    pub(crate) fn with_own_cache() -> Self {
         let mut home = Self::with_cache(PathBuf::new());
         home.cache = home.path("cache");
         home
@@ -53,33 +53,33 @@ impl Home {
     }
 
     /// A home with a configuration at the default place.
-    pub(super) fn configured(configuration: &Value) -> Self {
+    pub(crate) fn configured(configuration: &Value) -> Self {
         let home = Self::new();
         home.configure(configuration);
         home
     }
 
     /// Writes the configuration at the default place.
-    pub(super) fn configure(&self, configuration: &Value) {
+    pub(crate) fn configure(&self, configuration: &Value) {
         self.write(".openclaw/openclaw.json", configuration.to_string());
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Where keys are stored.
-    pub(super) fn key_file(&self) -> PathBuf {
+    pub(crate) fn key_file(&self) -> PathBuf {
         self.path("config/provider-host/auth-profiles.json")
     }
 
     /// Where compiled plugins are kept.
-    pub(super) fn compiled(&self) -> PathBuf {
+    pub(crate) fn compiled(&self) -> PathBuf {
         self.cache.join("provider-host")
     }
 
     /// Writes a file, and gives its path as an argument.
-    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
         std::fs::write(&path, content).expect("a file");
@@ -89,12 +89,12 @@ impl Home {
     }
 
     /// A command line to be run here.
-    pub(super) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Invocation {
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Invocation {
         self.program(env!("CARGO_BIN_EXE_provider-host"), arguments)
     }
 
     /// Any program, in the environment that commands get here.
-    pub(super) fn program<S: AsRef<OsStr>>(&self, program: &str, arguments: &[S]) -> Invocation {
+    pub(crate) fn program<S: AsRef<OsStr>>(&self, program: &str, arguments: &[S]) -> Invocation {
         let mut command = Command::new(program);
         command
             .args(arguments)
@@ -115,13 +115,13 @@ impl Home {
     }
 
     /// Runs a command line to its end, with nothing on stdin.
-    pub(super) fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Outcome {
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Outcome {
         self.command(arguments).run()
     }
 }
 
 /// A command line that was not started yet.
-pub(super) struct Invocation {
+pub(crate) struct Invocation {
     command: Command,
     input: Option<Vec<u8>>,
     stdout: Stdio,
@@ -130,23 +130,23 @@ pub(super) struct Invocation {
 
 impl Invocation {
     /// Its stdin stays open: lines are said to it while it runs.
-    pub(super) fn that_listens(mut self) -> Self {
+    pub(crate) fn that_listens(mut self) -> Self {
         self.stays = true;
         self
     }
 
-    pub(super) fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
-    pub(super) fn input(mut self, text: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn input(mut self, text: impl Into<Vec<u8>>) -> Self {
         self.input = Some(text.into());
         self
     }
 
     /// Nobody reads its stdout, from the beginning.
-    pub(super) fn without_reader(mut self) -> Self {
+    pub(crate) fn without_reader(mut self) -> Self {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         self.stdout = writer.into();
@@ -154,11 +154,11 @@ impl Invocation {
     }
 
     /// Runs it to its end.
-    pub(super) fn run(self) -> Outcome {
+    pub(crate) fn run(self) -> Outcome {
         self.start().finish()
     }
 
-    pub(super) fn start(mut self) -> Running {
+    pub(crate) fn start(mut self) -> Running {
         let what = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
         let mut child = self
             .command
@@ -220,7 +220,7 @@ fn read_pieces(mut pipe: ChildStdout) -> Receiver<Vec<u8>> {
 }
 
 /// A process that may still be running. It does not outlive its test.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     what: String,
     stdout: Option<Receiver<Vec<u8>>>,
@@ -235,7 +235,7 @@ pub(super) struct Running {
 
 impl Running {
     /// The next line of stdout, without its end.
-    pub(super) fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         loop {
             let rest = &self.seen[self.told..];
             if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -248,7 +248,7 @@ impl Running {
     }
 
     /// Waits until more of stdout comes.
-    pub(super) fn piece(&mut self) {
+    pub(crate) fn piece(&mut self) {
         let pieces = self.stdout.as_ref().expect("an open stdout");
         let piece = pieces.recv_timeout(BOUND);
         self.seen.extend(
@@ -257,12 +257,12 @@ impl Running {
     }
 
     /// Closes the reading end of stdout.
-    pub(super) fn close_stdout(&mut self) {
+    pub(crate) fn close_stdout(&mut self) {
         self.stdout = None;
     }
 
     /// Sends SIGINT, as Ctrl-C does.
-    pub(super) fn interrupt(&self) {
+    pub(crate) fn interrupt(&self) {
         let sent = Command::new("sh")
             .args(["-c", &format!("kill -INT {}", self.child.id())])
             .status()
@@ -271,13 +271,13 @@ impl Running {
     }
 
     /// Says a line to it.
-    pub(super) fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("an open stdin");
         writeln!(stdin, "{line}").expect("somebody who listens");
     }
 
     /// Waits until its stderr has these words.
-    pub(super) fn complains(&self, words: &str) {
+    pub(crate) fn complains(&self, words: &str) {
         let start = Instant::now();
         loop {
             let said = self.said.lock().expect("a lock").clone();
@@ -295,7 +295,7 @@ impl Running {
     }
 
     /// Waits for the end of it. It is said nothing more.
-    pub(super) fn finish(mut self) -> Outcome {
+    pub(crate) fn finish(mut self) -> Outcome {
         self.stdin = None;
         let start = Instant::now();
         let left = || BOUND.saturating_sub(start.elapsed());
@@ -344,25 +344,25 @@ impl Drop for Running {
 
 /// What came of a command.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     what: String,
     /// None: a signal ended it.
-    pub(super) status: Option<i32>,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Outcome {
     /// Holds the exit status against `status`.
     #[track_caller]
-    pub(super) fn exits(self, status: i32) -> Self {
+    pub(crate) fn exits(self, status: i32) -> Self {
         assert_eq!(self.status, Some(status), "{self:#?}");
         self
     }
 
     /// Whether stderr has all of `words`.
     #[track_caller]
-    pub(super) fn complains(self, words: &[&str]) -> Self {
+    pub(crate) fn complains(self, words: &[&str]) -> Self {
         for words in words {
             assert!(self.stderr.contains(words), "no {words:?} in {self:#?}");
         }
@@ -371,7 +371,7 @@ impl Outcome {
 
     /// The lines of stdout, each of which is JSON.
     #[track_caller]
-    pub(super) fn json_lines(&self) -> Vec<Value> {
+    pub(crate) fn json_lines(&self) -> Vec<Value> {
         assert!(self.stdout.ends_with('\n'), "{self:#?}");
         self.stdout
             .lines()

@@ -10,14 +10,14 @@ use super::process::Home;
 use crate::support::BOUND;
 
 /// A mock server with a runtime of its own.
-pub(super) struct Server {
+pub(crate) struct Server {
     // Before the runtime: it is dropped first.
     mock: Mock,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Server {
-    pub(super) fn start(options: Options) -> Self {
+    pub(crate) fn start(options: Options) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -31,12 +31,12 @@ impl Server {
     }
 
     /// A server of the model `tiny`, which has a context of 4,096 tokens.
-    pub(super) fn tiny() -> Self {
+    pub(crate) fn tiny() -> Self {
         Self::start(tiny())
     }
 
     /// The same with faults.
-    pub(super) fn with_faults(faults: &[&str]) -> Self {
+    pub(crate) fn with_faults(faults: &[&str]) -> Self {
         Self::start(Options {
             faults: faults
                 .iter()
@@ -47,7 +47,7 @@ impl Server {
     }
 
     /// The same with a pace, in events a second.
-    pub(super) fn paced(rate: f64) -> Self {
+    pub(crate) fn paced(rate: f64) -> Self {
         Self::start(Options {
             rate: Some(rate),
             ..tiny()
@@ -55,7 +55,7 @@ impl Server {
     }
 
     /// The same with a key.
-    pub(super) fn guarded(key: &str) -> Self {
+    pub(crate) fn guarded(key: &str) -> Self {
         Self::start(Options {
             api_keys: vec![key.to_owned()],
             ..tiny()
@@ -64,7 +64,7 @@ impl Server {
 
     /// A configuration that names this server, with all that it serves, and
     /// `tiny` as the model to use.
-    pub(super) fn configuration(&self) -> Value {
+    pub(crate) fn configuration(&self) -> Value {
         json!({
             "models": {"providers": {"vllm": {"baseUrl": self.base_url()}}},
             "agents": {"defaults": {"model": "vllm/tiny", "models": {"vllm/*": {}}}},
@@ -72,7 +72,7 @@ impl Server {
     }
 
     /// A configuration that declares these models, the first of which is used.
-    pub(super) fn declaring(&self, models: &Value) -> Value {
+    pub(crate) fn declaring(&self, models: &Value) -> Value {
         let first = models[0]["id"].as_str().expect("an id");
         json!({
             "models": {"providers": {"vllm": {"baseUrl": self.base_url(), "models": models}}},
@@ -81,19 +81,19 @@ impl Server {
     }
 
     /// A home that is configured for this server.
-    pub(super) fn home(&self) -> Home {
+    pub(crate) fn home(&self) -> Home {
         Home::configured(&self.configuration())
     }
 
     /// The chats that it was asked for.
-    pub(super) fn chats(&self) -> Vec<Recorded> {
+    pub(crate) fn chats(&self) -> Vec<Recorded> {
         let mut requests = self.requests();
         requests.retain(|request| request.path == "/v1/chat/completions");
         requests
     }
 
     /// The body of the latest chat.
-    pub(super) fn last_body(&self) -> Value {
+    pub(crate) fn last_body(&self) -> Value {
         let chats = self.chats();
         let last = chats.last().expect("a chat");
         serde_json::from_slice(&last.body).expect("a body of JSON")
@@ -101,7 +101,7 @@ impl Server {
 
     /// Waits for something to become true at the server.
     #[track_caller]
-    pub(super) fn eventually(&self, what: &str, is: impl Fn(&Mock) -> bool) {
+    pub(crate) fn eventually(&self, what: &str, is: impl Fn(&Mock) -> bool) {
         let start = Instant::now();
         while !is(&self.mock) {
             assert!(start.elapsed() < BOUND, "not within {BOUND:?}: {what}");
