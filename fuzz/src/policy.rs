@@ -15,6 +15,8 @@ mod quote;
 pub(crate) mod search;
 #[path = "../../host/src/policy/secret.rs"]
 mod secret;
+#[path = "../../host/src/policy/visible.rs"]
+mod visible;
 
 pub(crate) use address::{AddressClass, Reach};
 pub(crate) use binding::Binding;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::bindings::types;
 use crate::policy::limits::{MESSAGE_BYTES, WORD_BYTES};
+use crate::policy::visible::is_hidden;
 
 /// Result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -274,18 +275,15 @@ impl Error {
     }
 }
 
-/// A text without control characters and marks that turn the direction of
-/// writing: it is shown by whoever embeds this host, and it is not the host's.
+/// A text on one line without [hidden](crate::policy::visible) characters: it is shown by whoever embeds
+/// this host, and it is not the host's.
 pub(crate) fn printable(text: String) -> String {
-    let harmful = |one: char| {
-        one.is_control() || matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(harmful) {
+    if !text.contains(is_hidden) {
         return text;
     }
     let shown = |one| match one {
         '\n' | '\t' => ' ',
-        one if harmful(one) => char::REPLACEMENT_CHARACTER,
+        one if is_hidden(one) => char::REPLACEMENT_CHARACTER,
         one => one,
     };
     text.chars().map(shown).collect()

@@ -17,6 +17,7 @@ pub mod path;
 pub(crate) mod quote;
 pub(crate) mod search;
 pub mod secret;
+pub mod visible;
 
 pub use address::{AddressClass, Prohibited, Reach};
 pub use binding::{Binding, Misplaced};

@@ -7,6 +7,7 @@ use super::chat::{leaves_grammar, truncated};
 use super::findings::Findings;
 use super::subject::Talk;
 use crate::exercise::{Answer, Ending, Failure, NoAnswer, Reply, Step};
+use crate::policy::visible::{escaped, is_hidden};
 
 super::checks! { Errors:
     "kinds",
@@ -278,13 +279,7 @@ fn wrong_words(failure: &Failure, placeholder: &str) -> Option<String> {
         &failure.message,
         failure.code.as_deref().unwrap_or_default(),
     );
-    let escaped = |text: &str| {
-        text.chars()
-            .take(120)
-            .collect::<String>()
-            .escape_debug()
-            .to_string()
-    };
+    let shown = |text: &str| escaped(&text.chars().take(120).collect::<String>()).into_owned();
     if message.trim().is_empty() {
         return Some("an empty message".to_owned());
     }
@@ -292,11 +287,8 @@ fn wrong_words(failure: &Failure, placeholder: &str) -> Option<String> {
         return Some(format!("a message of {} bytes", message.len()));
     }
     for (what, text) in [("message", message.as_str()), ("code", code)] {
-        if text.contains(|one: char| one.is_control() && one != '\n') {
-            return Some(format!(
-                "control characters in the {what}: {}",
-                escaped(text)
-            ));
+        if text.contains(|one: char| is_hidden(one) && one != '\n') {
+            return Some(format!("hidden characters in the {what}: {}", shown(text)));
         }
     }
     message

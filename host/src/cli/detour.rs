@@ -4,7 +4,7 @@ use provider_host::Error;
 use provider_host::route::Step;
 
 use super::amount;
-use super::terminal::one_line;
+use super::terminal::escaped;
 
 /// Most characters of what went wrong: what to do about it is being done.
 const LONGEST: usize = 240;
@@ -14,7 +14,7 @@ pub(super) fn sentence(step: &Step) -> Option<String> {
     Some(match step {
         Step::Retry(retry) => format!(
             "{}: {}; retry {} of {} in {}",
-            one_line(&retry.model),
+            escaped(&retry.model),
             what(&retry.error),
             retry.number,
             retry.of,
@@ -22,16 +22,16 @@ pub(super) fn sentence(step: &Step) -> Option<String> {
         ),
         Step::Refit(refit) => format!(
             "{}: {}; trying again with a limit that fits, {} token{}",
-            one_line(&refit.model),
+            escaped(&refit.model),
             what(&refit.error),
             amount::count(refit.max_tokens.into()),
             if refit.max_tokens == 1 { "" } else { "s" }
         ),
         Step::Fallback(fallback) => format!(
             "{}: {}; falling back to {}",
-            one_line(&fallback.model),
+            escaped(&fallback.model),
             what(&fallback.error),
-            one_line(&fallback.to)
+            escaped(&fallback.to)
         ),
         _ => return None,
     })
@@ -39,7 +39,7 @@ pub(super) fn sentence(step: &Step) -> Option<String> {
 
 /// What went wrong, on one line and not too long.
 fn what(error: &Error) -> String {
-    let message = one_line(error.message());
+    let message = escaped(error.message());
     match message.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{} …", message[..end].trim_end()),
         None => message.into_owned(),

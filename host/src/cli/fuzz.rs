@@ -15,7 +15,7 @@ use provider_host::exercise::fuzz::{self, Finding, Fuzzer, Progress, Totals};
 
 use super::arguments::{Arguments, FuzzOptions};
 use super::failure::{Failure, Status};
-use super::terminal::{self, BAD, BOLD, DIM, GOOD, escaped, one_line};
+use super::terminal::{self, BAD, BOLD, DIM, GOOD, escaped};
 use super::{amount, check, opened};
 
 /// How long it takes if nobody says anything.
@@ -53,8 +53,8 @@ pub(super) fn run(all: &Arguments, arguments: &FuzzOptions) -> anyhow::Result<St
     writeln!(
         out,
         "{DIM}Fuzzing {} {} with {} exchanges, seed {}, {} threads{DIM:#}",
-        one_line(&plugin.manifest().id),
-        one_line(&plugin.manifest().version),
+        escaped(&plugin.manifest().id),
+        escaped(&plugin.manifest().version),
         recorded.len(),
         options.seed,
         options.threads
@@ -135,7 +135,7 @@ fn replay(plugin: &Plugin, file: &Path) -> anyhow::Result<Status> {
     let (outcome, broken) = Fuzzer::new(plugin, &Exchange::built_in())?.replay(&finding)?;
     let mut out = anstream::stdout();
     for line in outcome.lines() {
-        writeln!(out, "{line}")?;
+        super::json::write_line(&mut out, &line)?;
     }
     match broken {
         Some(broken) => {

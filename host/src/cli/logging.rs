@@ -38,7 +38,8 @@ pub(super) fn start(arguments: &Arguments) {
         .try_init();
 }
 
-/// Fields without those that are the same for everything one command does.
+/// Fields without those that are the same for everything one command does. Values are in one line and without hidden
+/// characters: servers and plugins have their words in them.
 struct Brief;
 
 impl<'w> FormatFields<'w> for Brief {
@@ -52,15 +53,20 @@ impl<'w> FormatFields<'w> for Brief {
 struct BriefVisitor<'w>(DefaultVisitor<'w>);
 
 impl Visit for BriefVisitor<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if !is_known(field.name()) {
-            self.0.record_debug(field, value);
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.record_debug(field, &format_args!("{value}"));
+        } else {
+            self.record_debug(field, &value);
         }
     }
 
-    fn record_str(&mut self, field: &Field, value: &str) {
+    // Every other type of value comes here by default.
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         if !is_known(field.name()) {
-            self.0.record_str(field, value);
+            let text = format!("{value:?}");
+            let text = terminal::escaped(&text);
+            self.0.record_debug(field, &format_args!("{text}"));
         }
     }
 }

@@ -9,7 +9,7 @@ use provider_host::mock::{Fault, Mock, Model, Options, Recorded, Replay};
 
 use super::arguments::MockOptions;
 use super::failure::{Failure, Status};
-use super::terminal::{DIM, one_line};
+use super::terminal::{DIM, escaped};
 
 /// Where vLLM listens by default.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
@@ -136,7 +136,7 @@ impl Log {
 
 /// A log that can't be written is nobody's loss.
 fn line(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{DIM}{}{DIM:#}", one_line(text));
+    let _ = writeln!(anstream::stderr(), "{DIM}{}{DIM:#}", escaped(text));
 }
 
 fn describe(request: &Recorded) -> String {

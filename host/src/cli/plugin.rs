@@ -10,7 +10,7 @@ use provider_host::plugin::{Inspection, inspect};
 use super::arguments::{Arguments, PluginCommand};
 use super::failure::{Failure, Status};
 use super::opened;
-use super::terminal::{BOLD, DIM, one_line};
+use super::terminal::{BOLD, DIM, escaped};
 use super::{amount, block_on, check, fuzz, interruptible, json};
 
 /// Runs the command.
@@ -108,7 +108,7 @@ fn describe(
 ) -> std::io::Result<()> {
     let none = "none";
     let mut line =
-        |title: &str, value: &str| writeln!(out, "{BOLD}{title:<15}{BOLD:#}{}", one_line(value));
+        |title: &str, value: &str| writeln!(out, "{BOLD}{title:<15}{BOLD:#}{}", escaped(value));
     if let Some(manifest) = &found.manifest {
         line("Provider", &format!("{} ({})", manifest.label, manifest.id))?;
         line("Version", &manifest.version)?;
@@ -174,8 +174,8 @@ fn compile(arguments: &Arguments, file: &Path) -> anyhow::Result<Status> {
     writeln!(
         anstream::stdout(),
         "{} {} {what} ({time}), sha256 {}",
-        one_line(&manifest.id),
-        one_line(&manifest.version),
+        escaped(&manifest.id),
+        escaped(&manifest.version),
         plugin.digest()
     )?;
     Ok(Status::Done)

@@ -11,14 +11,14 @@ use provider_host::types::{self, Event};
 use super::amount;
 use super::answer::Answer;
 use super::opened::with_path;
-use super::terminal::{BOLD, DIM, escaped, harmless, one_line};
+use super::terminal::{BOLD, DIM, escaped, escaped_prose};
 
 /// Writes an answer for people.
 pub(super) struct Screen<'a> {
     out: &'a mut dyn Write,
     aside: &'a mut dyn Write,
-    /// `out` is a terminal: what could drive it is taken out, and styles are
-    /// put in.
+    /// `out` is a terminal: what could drive it is shown as an escape, and styles
+    /// are put in.
     out_is_terminal: bool,
     aside_is_terminal: bool,
     at: Place,
@@ -130,7 +130,7 @@ impl<'a> Screen<'a> {
                 )?;
             }
             Some(R::Other(word)) => {
-                let word = one_line(word);
+                let word = escaped(word);
                 writeln!(
                     self.aside,
                     "{BOLD}note{BOLD:#}: the answer ended with {word:?}"
@@ -149,7 +149,7 @@ impl<'a> Screen<'a> {
             text.trim_start_matches('\n')
         };
         let text = if self.out_is_terminal {
-            harmless(text)
+            escaped_prose(text)
         } else {
             Cow::Borrowed(text)
         };
@@ -191,8 +191,8 @@ impl<'a> Screen<'a> {
 
     fn call(&mut self, call: &types::ToolCallEnd) -> std::io::Result<()> {
         self.end_of_line()?;
-        let name = one_line(&call.name);
-        let arguments = one_line(&call.arguments);
+        let name = escaped(&call.name);
+        let arguments = escaped(&call.arguments);
         let flaw = if call.valid {
             ""
         } else {
@@ -208,7 +208,7 @@ impl<'a> Screen<'a> {
 
     fn aside_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if self.aside_is_terminal {
-            harmless(text)
+            escaped_prose(text)
         } else {
             Cow::Borrowed(text)
         }
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn only_a_terminal_is_protected_from_control_characters() {
         let events = [Event::Text("a\u{7}b\rc".into())];
-        assert_eq!(shown(&events, true).0, "abc\n");
+        assert_eq!(shown(&events, true).0, "a\\u{7}bc\n");
         let mut out = Vec::new();
         let mut aside = Vec::new();
         Screen::new((&mut out, false), (&mut aside, false))

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::terminal::{BOLD, one_line};
+use super::terminal::{BOLD, escaped};
 
 /// Which way a column is aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Table {
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let mut row: Vec<String> = cells
             .into_iter()
-            .map(|cell| one_line(&cell).into_owned())
+            .map(|cell| escaped(&cell).into_owned())
             .collect();
         row.resize(self.columns.len(), String::new());
         self.rows.push(row);

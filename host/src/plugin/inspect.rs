@@ -4,8 +4,9 @@ use sha2::{Digest as _, Sha256};
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::bindings::types;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, printable};
 use crate::policy::limits::PLUGIN_NESTING;
+use crate::policy::visible::escaped;
 
 /// Custom section that holds the manifest as JSON.
 pub const MANIFEST_SECTION: &str = "llm-provider-manifest";
@@ -192,7 +193,7 @@ fn push(names: &mut Vec<String>, name: &str, what: &str) -> Result<()> {
 
 /// What went wrong, and the words for why, which may hold the plugin's own.
 pub(super) fn words(what: &str, why: impl std::fmt::Display) -> String {
-    let why = why.to_string();
+    let why = printable(why.to_string());
     match why.char_indices().nth(WORDS) {
         Some((end, _)) => format!("{what}: {}…", &why[..end]),
         None => format!("{what}: {why}"),
@@ -202,8 +203,8 @@ pub(super) fn words(what: &str, why: impl std::fmt::Display) -> String {
 /// A name in a message. It is the plugin's own word.
 pub(super) fn shown(name: &str) -> String {
     match name.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("`{}…`", name[..end].escape_debug()),
-        None => format!("`{}`", name.escape_debug()),
+        Some((end, _)) => format!("`{}…`", escaped(&name[..end])),
+        None => format!("`{}`", escaped(name)),
     }
 }
 

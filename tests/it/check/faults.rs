@@ -149,7 +149,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     (
         "passes-escapes-on",
         "errors/messages",
-        "control characters in the message",
+        "hidden characters in the message",
     ),
     (
         "never-sent",

@@ -1,16 +1,16 @@
 //! The command line with a plugin that means it ill: what it says must neither drive the terminal of whoever reads it nor
 //! bring the command down.
 
+use provider_host::policy::visible::is_hidden;
 use serde_json::{Value, json};
 
 use super::process::{Home, KEY, Outcome};
 use super::server::Server;
 use crate::hostile::file;
 
-/// What drives a terminal: C0 but the line feed, DEL, C1, and the marks that turn the direction of writing.
+/// What drives a terminal, turns its text round or is not seen on it.
 fn drives_a_terminal(character: char) -> bool {
-    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        || (character.is_control() && character != '\n')
+    character != '\n' && is_hidden(character)
 }
 
 #[track_caller]

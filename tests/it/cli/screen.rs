@@ -161,8 +161,8 @@ fn what_a_server_says_does_not_drive_the_terminal() {
     // Sets the clipboard, moves the cursor, clears the screen, changes colours,
     // rings, turns the direction of writing: the server says it all back, as
     // text and as thinking.
-    let hostile = "A\u{1b}]52;c;aGk=\u{7}B\u{1b}[2JC\u{9b}31mD\u{8}\u{7f}E\u{202e}F";
-    let harmless = "A]52;c;aGk=B[2JC31mDEF";
+    let hostile = "A\u{1b}]52;c;aGk=\u{7}B\u{1b}[2JC\u{9b}31mD\u{8}\u{7f}E\u{202e}F\u{e0041}";
+    let harmless = r"A\u{1b}]52;c;aGk=\u{7}B\u{1b}[2JC\u{9b}31mD\u{8}\u{7f}E\u{202e}F\u{e0041}";
     let server = Server::start(Options {
         models: vec![Model::new("tiny", 4_096), Model::new("m\u{1b}[2J", 4_096)],
         ..Options::default()
@@ -185,6 +185,6 @@ fn what_a_server_says_does_not_drive_the_terminal() {
     assert!(!shown.contains(drives), "{outcome:#?}");
 
     let outcome = on_a_terminal(&home, &["models", "list"], true).expect("a terminal");
-    assert!(outcome.stdout.contains("vllm/m[2J"), "{outcome:#?}");
+    assert!(outcome.stdout.contains(r"vllm/m\u{1b}[2J"), "{outcome:#?}");
     assert!(!outcome.stdout.contains(drives), "{outcome:#?}");
 }

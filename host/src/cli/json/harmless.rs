@@ -1,8 +1,9 @@
 //! JSON that drives no terminal.
 //!
-//! JSON escapes C0 and leaves the rest as it is: `\u{9b}`, which many terminals take for the beginning of a command, and the
-//! marks that turn the direction of writing. A plugin or a server that puts them into a name would reach whoever looks at
-//! the output. Escaped they are the same JSON.
+//! JSON escapes C0 and leaves the rest as it is: `\u{9b}`, which many terminals take for the beginning of a command, the
+//! marks that turn the direction of writing, and what is not seen at all. A plugin or a server that puts them into a name
+//! would reach whoever looks at the output. So what is hidden by [`visible`](provider_host::policy::visible) is escaped: it
+//! is the same JSON, and a script reads what was said.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
-use crate::cli::terminal::is_harmful;
+use provider_host::policy::visible::is_hidden;
 
 /// Writes a value in a line of its own, piece by piece: an answer may have hundreds of megabytes, and escapes six times
 /// that.
@@ -30,7 +31,7 @@ impl Formatter for Harmless {
         fragment: &str,
     ) -> io::Result<()> {
         let mut written = 0;
-        for (at, one) in fragment.char_indices().filter(|(_, one)| is_harmful(*one)) {
+        for (at, one) in fragment.char_indices().filter(|(_, one)| is_hidden(*one)) {
             out.write_all(&fragment.as_bytes()[written..at])?;
             let mut units = [0; 2];
             for unit in one.encode_utf16(&mut units) {
@@ -48,14 +49,15 @@ pub(in crate::cli) fn write_pretty(out: &mut dyn Write, value: &impl Serialize) 
     writeln!(out, "{}", harmless(&text))
 }
 
-/// Whatever is harmful stands in a string: outside of them JSON is plain.
+/// What is hidden stands in a string: outside of them JSON has line feeds alone.
 fn harmless(json: &str) -> Cow<'_, str> {
-    if !json.contains(is_harmful) {
+    let hidden = |one: char| one != '\n' && is_hidden(one);
+    if !json.contains(hidden) {
         return Cow::Borrowed(json);
     }
     let mut escaped = String::with_capacity(json.len() + 64);
     for one in json.chars() {
-        match is_harmful(one) {
+        match hidden(one) {
             true => {
                 let mut units = [0; 2];
                 for unit in one.encode_utf16(&mut units) {
@@ -88,5 +90,17 @@ mod tests {
         );
         assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), said);
         assert_eq!(text("plain"), "\"plain\"");
+
+        // Beyond the first plane a character takes two units, and the form over several lines says the same.
+        let hidden = "\u{200e}\u{ad}\u{feff}\u{fe0f}\u{3164}\u{e0041}\u{e0100}";
+        let json = text(hidden);
+        assert_eq!(
+            json,
+            "\"\\u200e\\u00ad\\ufeff\\ufe0f\\u3164\\udb40\\udc41\\udb40\\udd00\""
+        );
+        assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), hidden);
+        let mut pretty = Vec::new();
+        write_pretty(&mut pretty, &[hidden]).expect("JSON");
+        assert_eq!(pretty, format!("[\n  {json}\n]\n").as_bytes());
     }
 }

@@ -12,6 +12,7 @@ use crate::exercise::outcome::{Failure, Outcome, Value};
 use crate::exercise::runner::{BASE_URL, KEY, Runner};
 use crate::exercise::wire::{Seen, Wire};
 use crate::policy::limits::{MESSAGE_BYTES, WORD_BYTES};
+use crate::policy::visible::is_hidden;
 
 /// Most bytes of a message for people.
 const MAX_MESSAGE: usize = MESSAGE_BYTES;
@@ -213,18 +214,13 @@ fn for_people(what: &str, text: &str, most: usize, secrets: &[&str]) -> Verdict 
         "is empty".to_owned()
     } else if text.len() > most {
         format!("has {} bytes, more than {most}", text.len())
-    } else if let Some(found) = text.chars().find(|one| drives_terminals(*one)) {
+    } else if let Some(found) = text.chars().find(|one| is_hidden(*one)) {
         format!("holds {found:?}")
     } else {
         return Ok(());
     };
     let shown: String = text.chars().take(400).collect();
     breaks(Invariant::TypedError, format!("{what} {wrong}: {shown:?}"))
-}
-
-/// Control characters, and the marks that turn the direction of writing.
-fn drives_terminals(one: char) -> bool {
-    one.is_control() || matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn notes(notes: &[Note], most: usize, secrets: &[&str]) -> Verdict {

@@ -14,9 +14,10 @@ use crate::{Orders, error};
 /// An answer, call by call.
 type Answer = Result<Vec<Event>, Error>;
 
-/// Clears the screen, sets the title, reads the clipboard, turns the text round, goes back to the line's beginning.
-pub(crate) const ESCAPES: &str =
-    "\u{1b}[2J\u{1b}]0;owned\u{7}\u{1b}]52;c;?\u{7}\u{202e}txt\u{2066}\r\u{9b}31m\u{8}\0";
+/// Clears the screen, sets the title, reads the clipboard, turns the text round, goes back to the line's beginning, and says
+/// something that nobody sees.
+pub(crate) const ESCAPES: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{1b}]52;c;?\u{7}\u{202e}txt\u{2066}\r\u{9b}31m\u{8}\0\
+     \u{200e}\u{200f}\u{61c}\u{200b}\u{ad}\u{34f}\u{feff}\u{3164}\u{e0041}\u{e0042}\u{e0100}";
 
 /// A word of the provider's, or one that drives a terminal.
 pub(crate) fn word(orders: &Orders, regular: &str) -> String {
