@@ -44,8 +44,9 @@ use url::Url;
 pub struct BasePath {
     /// Without a slash at the end. Empty: everything.
     granted: String,
-    /// The path of the base URL: `granted`, or the version of an API below it.
-    configured: String,
+    /// What a request may begin with as it was configured: the path of the base URL, and the same without the version of
+    /// an API. They differ from `granted` by slashes at the end.
+    configured: [String; 2],
     /// The query of the base URL. Empty: none.
     query: String,
 }
@@ -82,13 +83,13 @@ impl BasePath {
         let (written, query) = written.split_once('?').unwrap_or((written, ""));
         let path = written.find('/').map_or("", |at| &written[at..]);
         let configured = path.trim_end_matches('/');
-        let granted = match configured.rsplit_once('/') {
-            Some((above, last)) if is_version(last) => above.trim_end_matches('/'),
+        let above = match configured.rsplit_once('/') {
+            Some((above, last)) if is_version(last) => above,
             _ => configured,
         };
         Ok(Self {
-            granted: ascii(granted),
-            configured: ascii(configured),
+            granted: ascii(above.trim_end_matches('/')),
+            configured: [ascii(configured), ascii(above)],
             query: ascii(query),
         })
     }
@@ -105,8 +106,8 @@ impl BasePath {
     ///
     /// [`Denial::BasePath`], [`Denial::Path`] or [`Denial::Query`].
     pub(crate) fn judge(&self, path: &str, query: Option<&str>) -> Result<(), Denial> {
-        let Some(appended) = behind(&self.configured, path).or_else(|| behind(&self.granted, path))
-        else {
+        let mut exempt = self.configured.iter().chain([&self.granted]);
+        let Some(appended) = exempt.find_map(|prefix| behind(prefix, path)) else {
             return Err(Denial::BasePath {
                 asked: quote(path),
                 granted: self.to_string(),
@@ -398,6 +399,8 @@ mod tests {
             ("http://h/büro/v1", "/b%C3%BCro/version", None),
             ("http://h/a%20b%2Fc;x/v1", "/a%20b%2Fc;x/v1/models", None),
             ("http://h//v1", "//v1/models", None),
+            ("http://h//v1", "//version", None),
+            ("http://h/a//v1", "/a//version", None),
             ("http://h/a//v1", "/a//v1/models", None),
             ("http://h/v1?q=%25%2F..", "/v1/models", Some("q=%25%2F..")),
             ("http://h/v1?k=ü", "/v1/models", Some("k=%C3%BC&a=b")),
@@ -407,7 +410,7 @@ mod tests {
         for (base_url, path, query) in [
             ("http://h/büro/v1", "/b%C3%BCro/v1/%C3%BC", None),
             ("http://h/büro/v1", "/b%c3%bcro/v1/models", None),
-            ("http://h/a//v1", "/a//v2", None),
+            ("http://h/a//v1", "/a///v2", None),
             ("http://h/v1?q=%25", "/v1/models", Some("q=%25x")),
             ("http://h/v1?q=%25", "/v1/models", Some("a=b&q=%25")),
         ] {

@@ -19,23 +19,17 @@ macro_rules! paths {
                 test: "no_spelling_of_a_path_leaves_the_base_path",
             },)*
             Attack {
-                number: "5t",
+                number: "5q",
                 attempt: "a base path `/teams/v4lidator`, whose end looks like the version of an API",
                 ends: NOT_BELOW,
                 test: "a_name_that_begins_like_a_version_is_not_one",
             },
             Attack {
-                number: "5u",
+                number: "5r",
                 attempt: "a base URL with a backslash, a tab or one slash, of which the URL rules and the \
                           host read different paths",
                 ends: "write it as http://HOST/PATH",
                 test: "a_base_url_that_can_be_read_in_two_ways_grants_nothing",
-            },
-            Attack {
-                number: "5v",
-                attempt: "what stands behind `#`",
-                ends: "GET /team-a/v1/models HTTP/1.1",
-                test: "a_fragment_is_not_sent",
             },
         ];
     };
@@ -67,31 +61,43 @@ paths! {
     "5i": "segments that begin with `..`",
         &["/..", "/../team-b", "/...", "/..x", "/..:x", "/x/..=/y", "/..,"]
         => "the request's path contains a dot segment";
-    "5j": "`..` with a parameter",
-        &["/..;/team-b", "/..;x=1/team-b", "/.;/x", "/;/../x", "/v1;x/../../team-b", "/..%3b/x"]
-        => "the request's path contains";
+    "5j": "a parameter behind a segment, which some servers leave out",
+        &["/v1;x/models", "/x;/y", "/x;a=b"] => "the request's path contains a semicolon";
     "5k": "single dots, empty segments and dots at the end of a segment",
         &["/./x", "//team-b", "/v1//x", "/x./y", "/v1/models.", "/.%2e/x", "/%2e/x"]
         => "the request's path contains";
     "5l": "control characters, as a server that strips them reads them",
         &["/.%09./team-b", "/.%0d./x", "/.%0a./x", "/%00../x", "/.%7f./x", "/.%c2%85./x"]
         => "the request's path contains an encoded";
-    "5m": "encodings that are none: `%u002e`, `\\x2e`, a percent sign alone",
-        &["/%u002e%u002e/team-b", "/\\x2e\\x2e/team-b", "/%", "/%2", "/%zz", "/%.e/x", "/%%32%65/x"]
-        => "the request's path contains";
-    "5n": "letters that are encoded though they need not be, to get past a rule of the gateway",
+    "5m": "letters that are encoded though they need not be, to get past a rule of the gateway",
         &["/v1/%61dmin", "/%76%31/models", "/v1/mode%6Cs", "/%7Euser", "/a%2Db"]
         => "the request's path encodes a character that needs no encoding";
-    "5o": "invisible characters between dots",
+    "5n": "invisible characters between dots",
         &["/.%E2%80%8B./x", "/.%C2%AD./x", "/.\u{200b}./x", "/.\u{feff}./x"] => "outside of ASCII";
-    "5p": "`..` in a query, for a gateway that normalizes the whole target",
+    "5o": "`..` in a query, for a gateway that normalizes the whole target",
         &["/v1?/../../team-b", "/v1?../../team-b", "/v1?x=/%2e%2e/team-b", "/v1?x=%2F..%2Fteam-b"]
         => "the request's query contains a dot segment";
-    "5q": "a second question mark, a semicolon, a backslash or a line break in a query",
+    "5p": "a second question mark, a semicolon, a backslash or a line break in a query",
         &["/v1?a?b", "/v1?a;b", "/v1?a\\..\\b", "/v1?a%5c..", "/v1?a%0d%0ahost:%20x", "/v1?a%3fb",
           "/v1?a%23b", "/v1?a%252e", "/v1?a=%ff"]
         => "the request's query contains";
 }
+
+/// Spellings that no version of this host let through.
+const REFUSED: &[&str] = &[
+    "/..;/team-b",
+    "/..;x=1/team-b",
+    "/.;/x",
+    "/;/../x",
+    "/v1;x/../../team-b",
+    "/..%3b/x",
+    "/%u002e%u002e/team-b",
+    "/%",
+    "/%2",
+    "/%zz",
+    "/%.e/x",
+    "/%%32%65/x",
+];
 
 /// A path of another team, however it is written, must not reach the server.
 #[tokio::test]
@@ -110,6 +116,16 @@ async fn no_spelling_of_a_path_leaves_the_base_path() {
                 ended(number, &ask(&egress, request).await);
             }
         }
+    }
+    for path in REFUSED {
+        let mut request = get(&server.url("/"));
+        let target = server.url(&format!("/team-a{path}")).parse::<http::Uri>();
+        *request.uri_mut() = target.expect("a target");
+        let outcome = ask(&egress, request).await;
+        assert!(
+            outcome.contains("the request's path contains"),
+            "{path}: {outcome}"
+        );
     }
     assert!(server.requests().is_empty(), "{:?}", server.requests());
     // What a provider needs goes on as it is.
@@ -145,7 +161,7 @@ async fn a_name_that_begins_like_a_version_is_not_one() {
         "/teams/v4lidators",
         "/teams/V4lidator/x",
     ] {
-        ended("5t", &ask(&egress, get(&server.url(path))).await);
+        ended("5q", &ask(&egress, get(&server.url(path))).await);
     }
     for name in ["v1x", "v1beta-2", "v2.0", "v1alphabeta", "v1_beta", "v٣"] {
         let base_path = BasePath::of_base_url(&format!("http://h/teams/{name}")).expect("a path");
@@ -166,7 +182,7 @@ fn a_base_url_that_can_be_read_in_two_ways_grants_nothing() {
         "http://h/te\tam-a/v1",
     ] {
         let refused = BasePath::of_base_url(base_url).expect_err(base_url);
-        ended("5u", &refused.to_string());
+        ended("5r", &refused.to_string());
     }
 }
 
@@ -176,6 +192,8 @@ async fn a_fragment_is_not_sent() {
     let egress = server.egress("/team-a/v1");
     ask(&egress, get(&server.url("/team-a/v1/models#/../../team-b"))).await;
     let (_, request) = server.requests().pop().expect("a request");
-    ended("5v", &request);
-    assert!(!request.contains("team-b"));
+    assert!(
+        request.starts_with("GET /team-a/v1/models HTTP/1.1\r\n"),
+        "{request}"
+    );
 }
