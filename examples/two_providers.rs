@@ -44,9 +44,11 @@ pub(crate) async fn run(file: Option<PathBuf>, url: Option<String>) -> Result<()
         }
         Some(file) => {
             let plugin = Plugin::from_file(&engine, file)?;
-            let builder = Provider::builder(&plugin);
+            // A plugin does not choose its server: the host names it, also where a script answers.
+            let local = "http://127.0.0.1:11434";
+            let builder = Provider::builder(&plugin).base_url(url.as_deref().unwrap_or(local));
             match url {
-                Some(url) => builder.base_url(url).build()?,
+                Some(_) => builder.build()?,
                 None => builder.transport(ollama()).build()?,
             }
         }

@@ -472,9 +472,16 @@ impl Sandbox {
                 | ErrorKind::Protocol
         );
         let redact = |text| hooks.redact(text);
-        let Some(cause) = hooks.last_failure().filter(|_| transport_speaks) else {
+        let cause = hooks.last_failure();
+        let Some(cause) = cause.filter(|cause| {
+            // Of a request that was not granted only the host knows, whatever the plugin makes of it.
+            transport_speaks || matches!(cause, TransportError::Denied(_))
+        }) else {
             return error.map_texts(redact).bounded();
         };
+        if !transport_speaks {
+            return error.map_texts(redact).bounded().caused_by(cause);
+        }
         if let TransportError::RequestBodyTooLarge { .. } | TransportError::NotRecorded(_) = cause {
             // A plugin is told a code that has no place among the causes it knows; it is the caller's own doing.
             let advice = cause.advice().unwrap_or_default();

@@ -7,7 +7,7 @@
 //! Of JSON Schema (draft 2020-12) this reads what says which members an object has: `properties`,
 //! `additionalProperties`, `items`, `prefixItems`, `$ref` into the same schema, and the branches of
 //! `allOf`, `anyOf`, `oneOf`, `then` and `else`, of which each may name fields. `patternProperties`
-//! name none. A value whose schema says nothing about members is named as a whole, except the entry
+//! name none. `max_tokens` and `maxTokens` are one name, because agents write both. A value whose schema says nothing about members is named as a whole, except the entry
 //! itself.
 //!
 //! Where a schema admits members that it does not name one by one, a member whose name is that of a
@@ -243,8 +243,10 @@ impl<'a> Members<'a> {
             Self::Any => return Naming::Admitted(Vec::new()),
             Self::By(schemas) => schemas,
         };
-        let of = |schema: &&'a Value| schema.get("properties")?.get(key);
-        let named: Vec<&Value> = schemas.iter().filter_map(of).collect();
+        let properties = schemas.iter().filter_map(|schema| schema.get("properties"));
+        let properties = properties.filter_map(Value::as_object).flatten();
+        let named = properties.filter(|(name, _)| same_name(name, key));
+        let named: Vec<&Value> = named.map(|(_, schema)| schema).collect();
         if !named.is_empty() {
             return Naming::Yes(named);
         }
@@ -260,6 +262,23 @@ impl<'a> Members<'a> {
             false => Naming::Admitted(admitted),
         }
     }
+}
+
+/// Whether two names are equal, or one is in snake case and the other the same in camel case.
+fn same_name(one: &str, other: &str) -> bool {
+    fn in_camel(name: &str) -> impl Iterator<Item = char> {
+        let mut behind = false;
+        name.chars().filter_map(move |character| {
+            let at_word = std::mem::replace(&mut behind, character == '_');
+            match character {
+                '_' => None,
+                _ if at_word => Some(character.to_ascii_uppercase()),
+                _ => Some(character),
+            }
+        })
+    }
+    let differ = one.contains('_') != other.contains('_');
+    one == other || (differ && in_camel(one).eq(in_camel(other)))
 }
 
 /// Whether a schema says which members an object has.
@@ -390,6 +409,29 @@ mod tests {
             assert_eq!(found, expected, "{entry}");
             assert_eq!(notes, told, "{entry}");
         }
+    }
+
+    #[test]
+    fn a_name_in_snake_case_is_the_same_in_camel_case_and_no_other_spelling_is() {
+        let schema = json!({"properties": {"max_tokens": {}, "baseUrl": {}}});
+        let entry = json!({
+            "max_tokens": 1, "maxTokens": 1, "base_url": 1, "baseUrl": 1,
+            "maxtokens": 1, "MaxTokens": 1, "max-tokens": 1, "BaseUrl": 1, "base__url": 1,
+        });
+        let (found, _) = retained(&schema, entry);
+        let kept = found.as_object().unwrap().iter();
+        let kept = kept.filter(|(_, value)| !value.is_null());
+        let kept: Vec<&str> = kept.map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            kept,
+            [
+                "baseUrl",
+                "base__url",
+                "base_url",
+                "maxTokens",
+                "max_tokens"
+            ]
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::bindings::types::{self, Event};
 use crate::bindings::{ServerHealth, TokenCount};
+use crate::egress::TransportError;
 use crate::error::Error;
 
 /// What a call gave, and the error that it ended in.
@@ -81,6 +82,9 @@ pub struct Failure {
     pub limit: Option<u64>,
     /// What was asked for, in tokens.
     pub requested: Option<u64>,
+    /// Why a request of the plugin was not granted, if one was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied: Option<String>,
 }
 
 impl Failure {
@@ -98,7 +102,17 @@ impl Failure {
             request_sent: error.request_sent(),
             limit: error.limit(),
             requested: error.requested(),
+            denied: denial(error),
         }
+    }
+}
+
+/// The denial among the causes of an error.
+fn denial(error: &Error) -> Option<String> {
+    let cause = std::error::Error::source(error)?;
+    match cause.downcast_ref()? {
+        TransportError::Denied(why) => Some(why.to_string()),
+        _ => None,
     }
 }
 

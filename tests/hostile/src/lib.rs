@@ -24,7 +24,7 @@ static MANIFEST: [u8; JSON.len()] = {
     bytes
 };
 
-const JSON: &[u8] = br#"{"id":"hostile","label":"Hostile","api":"openai-completions","version":"0.1.0","config_schema":{}}"#;
+const JSON: &[u8] = br#"{"id":"hostile","label":"Hostile","api":"openai-completions","version":"0.1.0","config_schema":{"additionalProperties":true}}"#;
 
 /// What the settings order.
 #[derive(Clone)]

@@ -26,7 +26,7 @@ impl info::Guest for Hostile {
             key_variable: None,
             default_base_url: None,
             documentation_url: None,
-            config_schema: "{}".into(),
+            config_schema: r#"{"additionalProperties":true}"#.into(),
         }
     }
 

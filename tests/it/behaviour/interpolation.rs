@@ -61,44 +61,68 @@ async fn whatever_is_no_reference_stays_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_string_of_the_entry_may_hold_variables() {
+async fn secrets_and_the_parts_of_an_address_may_come_from_variables() {
     let server = Server::start().await;
-    let (scheme, rest) = server
-        .base_url()
-        .split_once("://")
-        .map(|(a, b)| (a.to_owned(), b.to_owned()))
-        .expect("a URL");
+    let url = server.base_url();
+    let (scheme, rest) = url.split_once("://").expect("a URL");
+    let (host, path) = rest.split_once('/').expect("a path");
     let user = User::of(&json!({
         "models": {"providers": {"vllm": {
-            "baseUrl": "${SCHEME}://${REST}",
+            "baseUrl": format!("${{SCHEME}}://${{HOST}}/{path}"),
             "apiKey": "${KEY}",
             "headers": {"X-Provider": "p-${V}"},
-            "params": {"stop": ["${V}"], "extra_body": {"cache_salt": "s${V}s"}},
-            "models": [{"id": "org/${V}", "name": "${V} ${V}", "headers": {"X-Model": "m-${V}"}}],
-        }}},
-        "agents": {"defaults": {"models": {
-            "vllm/org/value": {"params": {"extra_body": {"user": "u-${V}"}}},
+            "request": {"headers": {"X-Request": "${V}"}},
+            "models": [{"id": "org/m", "headers": {"X-Model": "m-${V}"}}],
         }}},
     }))
-    .env("SCHEME", &scheme)
-    .env("REST", &rest)
+    .env("SCHEME", scheme)
+    .env("HOST", host)
     .env("KEY", "key-9")
     .env("V", "value");
-    assert_eq!(
-        user.model("org/value").await.expect("a model").name,
-        "value value"
-    );
-    let request = user.sends(&server, "org/value", &ask("hi")).await;
+    let request = user.sends(&server, "org/m", &ask("hi")).await;
     assert_eq!(request.header("authorization"), Some("Bearer key-9"));
     assert_eq!(request.header("x-provider"), Some("p-value"));
+    assert_eq!(request.header("x-request"), Some("value"));
     assert_eq!(request.header("x-model"), Some("m-value"));
-    let body = request.json();
-    assert_eq!(body["model"], "org/value");
-    assert_eq!(body["stop"], json!(["value"]));
-    assert_eq!(
-        (&body["cache_salt"], &body["user"]),
-        (&json!("svalues"), &json!("u-value"))
-    );
+
+    let whole = User::of(&json!({
+        "models": {"providers": {"vllm": {"baseUrl": "${URL}", "models": [{"id": "org/m"}]}}},
+    }))
+    .env("URL", &url);
+    whole.sends(&server, "org/m", &ask("hi")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_variable_in_a_field_that_the_plugin_reads_is_refused_with_its_name_and_path() {
+    let entry = |entry: Value| json!({"models": {"providers": {"vllm": entry}}});
+    let cases = [
+        (
+            entry(json!({"baseUrl": "http://h/${V}/v1"})),
+            "models.providers.vllm.baseUrl",
+        ),
+        (
+            entry(json!({"params": {"stop": ["a", "${V}"]}})),
+            "models.providers.vllm.params.stop[1]",
+        ),
+        (
+            entry(json!({"models": [{"id": "a"}, {"id": "b", "name": "${V}"}]})),
+            "models.providers.vllm.models[1].name",
+        ),
+        (
+            json!({"agents": {"defaults": {"models": {"vllm/m": {"params": {"a": "${V}"}}}}}}),
+            "agents.defaults.models[\"vllm/m\"].params.a",
+        ),
+    ];
+    for (configuration, path) in cases {
+        let user = User::of(&configuration).env("V", "value");
+        let error = user.model("m").await.expect_err("a refusal");
+        let expected = format!("{path} uses the environment variable V");
+        assert!(error.message().starts_with(&expected), "{error}");
+        assert!(
+            error.message().contains("secrets may stand only in apiKey"),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -116,14 +140,6 @@ async fn a_missing_or_empty_variable_is_an_error_with_its_name_and_path() {
         (
             entry(json!({"headers": {"X-Team": "a${GONE}b"}})),
             "models.providers.vllm.headers.X-Team",
-        ),
-        (
-            entry(json!({"params": {"stop": ["a", "${GONE}"]}})),
-            "models.providers.vllm.params.stop[1]",
-        ),
-        (
-            entry(json!({"models": [{"id": "a"}, {"id": "b", "name": "${GONE}"}]})),
-            "models.providers.vllm.models[1].name",
         ),
         (
             entry(

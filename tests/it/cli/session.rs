@@ -26,7 +26,15 @@ fn a_newer_file_takes_over_in_the_middle_of_an_answer_and_nothing_of_it_is_lost(
     let newer = home.write("newer.wasm", variants::version("0.2.0"));
     // So that the swap is quick: what it waits for is not what is shown here.
     home.run(&["plugin", "compile", &newer]).exits(0);
-    let line = ["chat", "--watch", "--json", "--plugin", &file];
+    let line = [
+        "chat",
+        "--watch",
+        "--json",
+        "--plugin",
+        &file,
+        "--plugin-id",
+        "vllm",
+    ];
     let mut running = home.command(&line).that_listens().start();
     running.say("Count to 120.");
     for _ in 0..5 {
@@ -70,7 +78,16 @@ fn each_line_of_a_pipe_is_a_turn_and_one_that_fails_ends_no_session() {
     let server = Server::tiny();
     let home = server.home();
     let file = home.write("p.wasm", provider_host::plugin::EMBEDDED);
-    let line = ["chat", "--watch", "--plugin", &file, "--max-retries", "0"];
+    let line = [
+        "chat",
+        "--watch",
+        "--plugin",
+        &file,
+        "--plugin-id",
+        "vllm",
+        "--max-retries",
+        "0",
+    ];
     let outcome = home
         .command(&line)
         .input("Say hello.\n\nSay hello.\n")

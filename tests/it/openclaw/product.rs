@@ -76,7 +76,9 @@ impl Product {
             }
         }
         assert!(replaced > 0, "the component names its default server");
-        let plugin = Plugin::from_bytes(engine(), &bytes).expect("the plugin");
+        let plugin = Plugin::from_bytes(engine(), &bytes)
+            .expect("the plugin")
+            .with_approved_id();
         Self { plugin, server }
     }
 

@@ -146,8 +146,8 @@ fn the_key_may_stand_in_the_header_that_the_entry_names_for_it() {
             .unwrap();
         bindings
     };
-    let named = http::HeaderName::from_static("x-gpu.lan");
-    let found = bindings("{auth: {mode: 'header', headerName: ' X-${HOST} '}}");
+    let named = http::HeaderName::from_static("x-gateway");
+    let found = bindings("{auth: {mode: 'header', headerName: ' X-Gateway '}}");
     let expected = Binding::api_key_or(Some(named));
     assert_eq!(found, [("k".to_owned(), expected)]);
     for other in ["{}", "{auth: {headerName: 'no name'}}", "{auth: 7}"] {

@@ -91,7 +91,7 @@ async fn a_secret_is_put_where_it_is_bound_and_a_request_with_it_elsewhere_is_no
     let misplaced = [
         plain().header("x-request-id", &key).body(body("")),
         plain()
-            .header("origin", format!("http://{key}"))
+            .header("user-agent", format!("http://{key}"))
             .body(body("")),
         plain().header(format!("x-{key}"), "name").body(body("")),
         plain().body(body(format!("[\"{key}\"]"))),

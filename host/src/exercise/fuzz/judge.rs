@@ -187,6 +187,12 @@ fn judge(runner: &Runner, input: &Input, wire: &Wire, outcome: &Outcome) -> Verd
 
 fn failure(error: &Failure, secrets: &[&str]) -> Verdict {
     let message = &error.message;
+    if let Some(why) = &error.denied {
+        return breaks(
+            Invariant::Requests,
+            format!("a request that is not granted: {why}"),
+        );
+    }
     match error.kind.as_str() {
         "plugin-trapped" => return breaks(Invariant::NoTrap, message),
         "plugin-limit" => return breaks(Invariant::WithinLimits, message),

@@ -254,7 +254,7 @@ mod tests {
             ),
             (
                 "{ signatures: 'required', ids: { a: 'vllm' } }",
-                "expected a sequence",
+                "expected opening bracket",
             ),
             (
                 "{ signatures: 'required', keys: { a: 5 } }",
