@@ -177,3 +177,49 @@ fn declared_models_need_no_server() {
     let outcome = home.run(&["models", "list", "--json"]).exits(0);
     assert_eq!(outcome.json_lines()[0]["models"][0]["ref"], "vllm/mine");
 }
+
+#[test]
+fn the_server_of_base_url_is_asked_with_or_without_a_key_whatever_is_configured() {
+    let (server, other) = (Server::guarded(KEY), Server::tiny());
+    let url = server.base_url();
+    let list = ["models", "list", "--base-url", url.as_str()];
+    let empty = Home::new();
+    empty.run(&list).exits(1).complains(&["401"]);
+    let listed = empty.command(&list).env("VLLM_API_KEY", KEY).run().exits(0);
+    assert!(listed.stdout.contains("vllm/"), "{listed:#?}");
+    // The flag goes before the variable, and the variable before the file.
+    let configured = other.home();
+    let run = |arguments: &[&str], variable: &str| {
+        let run = configured.command(arguments).env("VLLM_API_KEY", KEY);
+        run.env("VLLM_BASE_URL", variable).run()
+    };
+    run(&list, "http://127.0.0.1:9/v1").exits(0);
+    run(&["models", "list"], &url).exits(0);
+    assert_eq!(other.requests().len(), 0);
+    for (arguments, variable, source) in [
+        (
+            &["doctor", "--base-url", url.as_str()][..],
+            "",
+            "from --base-url",
+        ),
+        (&["doctor"][..], url.as_str(), "from VLLM_BASE_URL"),
+        (&["doctor"][..], " ", "from the configuration"),
+    ] {
+        let outcome = run(arguments, variable);
+        assert!(outcome.stdout.contains(source), "{source}: {outcome:#?}");
+    }
+    let outcome = empty.command(&["doctor"]).env("VLLM_API_KEY", KEY).run();
+    assert!(outcome.stdout.contains("from the default"), "{outcome:#?}");
+    let models = run(
+        &[
+            "chat",
+            "--base-url",
+            &url,
+            "--model",
+            "vllm/tiny",
+            "Say hello.",
+        ],
+        "",
+    );
+    assert!(models.exits(0).stdout.contains("Hello"));
+}
