@@ -94,9 +94,9 @@ mod tests {
         let text = anstream::adapter::strip_bytes(&out).into_vec();
         assert_eq!(
             String::from_utf8(text).unwrap(),
-            "Model         Context  Source\n\
-             vllm/a         40,960  declared\n\
-             vllm/漢字[2J        8\n"
+            "Model               Context  Source\n\
+             vllm/a               40,960  declared\n\
+             vllm/漢字\\u{1b}[2J        8\n"
         );
     }
 }
