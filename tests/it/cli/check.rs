@@ -99,7 +99,7 @@ fn what_can_not_be_checked_is_wrong_usage() {
         ),
         (
             &["plugin", "check", &plugin, "--config", &list],
-            "has to be an object",
+            "is a list; allowed is an object",
         ),
         (
             &["plugin", "check", &plugin, "--config", &other],
