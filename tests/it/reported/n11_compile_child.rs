@@ -3,18 +3,27 @@
 //! A component that breaks the compiler has code of its own run in the compiler's process. The tests
 //! look at such a process from outside while it compiles a component that takes long, and at what a
 //! program is given that stands in the compiler's place.
-#![cfg(target_os = "linux")]
 
+#[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
+#[cfg(target_os = "linux")]
 use std::path::{Path, PathBuf};
+#[cfg(target_os = "linux")]
 use std::process::{Child, Command, Stdio};
+#[cfg(target_os = "linux")]
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
 use provider_host::plugin::{Compiler, EMBEDDED};
+#[cfg(target_os = "linux")]
 use provider_host::policy::CompileLimits;
+#[cfg(target_os = "linux")]
 use provider_host::{Engine, EngineOptions, ErrorKind, Plugin};
 
-use super::{Attack, ended};
+use super::Attack;
+#[cfg(target_os = "linux")]
+use super::ended;
+#[cfg(target_os = "linux")]
 use crate::hostile_files::components::{bomb, provider};
 
 pub(super) const ATTACKS: &[Attack] = &[
@@ -63,11 +72,13 @@ pub(super) const ATTACKS: &[Attack] = &[
 ];
 
 /// A component that is compiled for minutes.
+#[cfg(target_os = "linux")]
 fn long() -> Vec<u8> {
     provider(&[bomb(2_000, 4_096)])
 }
 
 /// Most time for a process to come and to go.
+#[cfg(target_os = "linux")]
 const BOUND: Duration = Duration::from_secs(60);
 
 /// Waits for something.
@@ -84,6 +95,7 @@ fn waited<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A field of `/proc/PID/status`.
+#[cfg(target_os = "linux")]
 fn status(pid: u32, field: &str) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(field))?;
@@ -91,6 +103,7 @@ fn status(pid: u32, field: &str) -> Option<String> {
 }
 
 /// The process that was started by this path.
+#[cfg(target_os = "linux")]
 fn process_of(program: &Path) -> Option<u32> {
     let mut first = program.as_os_str().as_encoded_bytes().to_vec();
     first.push(0);
@@ -103,6 +116,7 @@ fn process_of(program: &Path) -> Option<u32> {
 }
 
 /// What stands behind each descriptor of a process.
+#[cfg(target_os = "linux")]
 fn descriptors(pid: u32) -> String {
     let mut all: Vec<(u32, PathBuf)> = std::fs::read_dir(format!("/proc/{pid}/fd"))
         .expect("its descriptors")
@@ -125,6 +139,7 @@ fn descriptors(pid: u32) -> String {
 
 /// A descriptor that a child inherits, as one that a C library opened. It is in this process for the
 /// rest of its life.
+#[cfg(target_os = "linux")]
 fn inherited(file: impl AsRawFd + calls::AsFd) -> i32 {
     calls::inherit(&file);
     let number = file.as_raw_fd();
@@ -132,6 +147,7 @@ fn inherited(file: impl AsRawFd + calls::AsFd) -> i32 {
     number
 }
 
+#[cfg(target_os = "linux")]
 fn engine(compiler: Compiler) -> Engine {
     let mut options = EngineOptions::default();
     options.max_chats = 1;
@@ -140,6 +156,7 @@ fn engine(compiler: Compiler) -> Engine {
     Engine::new(options).expect("an engine")
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_process_that_compiles_has_three_pipes_and_no_privilege_to_gain() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -216,8 +233,10 @@ fn a_process_that_compiles_has_three_pipes_and_no_privilege_to_gain() {
 }
 
 /// A running program that is killed in any case.
+#[cfg(target_os = "linux")]
 struct Running(Child);
 
+#[cfg(target_os = "linux")]
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -225,6 +244,7 @@ impl Drop for Running {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_process_that_compiles_ends_with_its_host() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -256,6 +276,7 @@ fn a_process_that_compiles_ends_with_its_host() {
     ended("11f", "it ended with its host");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_program_in_the_compilers_place_is_given_no_more() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -278,6 +299,7 @@ fn a_program_in_the_compilers_place_is_given_no_more() {
     ended("11g", &seen);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_program_whose_path_is_relative_is_found_from_where_the_host_is() {
     let here = std::env::current_dir().expect("a folder");
@@ -290,6 +312,7 @@ fn a_program_whose_path_is_relative_is_found_from_where_the_host_is() {
 }
 
 /// The few system calls of these tests.
+#[cfg(target_os = "linux")]
 mod calls {
     pub(super) use rustix::fd::AsFd;
 

@@ -3,16 +3,22 @@
 //! Each attack puts something else in the place of a file: a pipe that nobody writes to, a device
 //! without an end, a sparse file of three gigabytes, a link to a file that the other user must not
 //! get. The program is killed after [`BOUND`], and an attack has succeeded then.
-#![cfg(unix)]
 
+#[cfg(unix)]
 use std::io::Read as _;
+#[cfg(unix)]
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
 use std::process::{Command, Stdio};
+#[cfg(unix)]
 use std::time::{Duration, Instant};
 
-use super::{Attack, ended};
+use super::Attack;
+#[cfg(unix)]
+use super::ended;
 
 /// How long a command may take to refuse a file.
+#[cfg(unix)]
 const BOUND: Duration = Duration::from_secs(60);
 
 const PIPE: &str = "it is a pipe, not a file; pipes, such as <(…) of a shell, are not read: write the content to a file";
@@ -129,8 +135,10 @@ pub(super) const ATTACKS: &[Attack] = &[
 ];
 
 /// A folder, and commands run in it.
+#[cfg(unix)]
 struct Place(tempfile::TempDir);
 
+#[cfg(unix)]
 impl Place {
     fn new() -> Self {
         Self(tempfile::tempdir().expect("a folder"))
@@ -219,11 +227,14 @@ impl Place {
     }
 }
 
+#[cfg(unix)]
 const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
 /// A file of three gigabytes.
+#[cfg(unix)]
 const HUGE: u64 = 3 << 30;
 
+#[cfg(unix)]
 #[test]
 fn a_replayed_folder_leads_nowhere_else() {
     let place = Place::new();
@@ -257,6 +268,7 @@ fn a_replayed_folder_leads_nowhere_else() {
     ended("12g", &outcome);
 }
 
+#[cfg(unix)]
 #[test]
 fn nothing_in_a_replayed_folder_holds_the_mock_up() {
     for name in ["response.raw", "request.http", "meta.json"] {
@@ -278,6 +290,7 @@ fn nothing_in_a_replayed_folder_holds_the_mock_up() {
     assert!(place.mock().contains("Not a directory"));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_replayed_folder_fills_no_memory() {
     let place = Place::new();
@@ -297,6 +310,7 @@ fn a_replayed_folder_fills_no_memory() {
     ended("12f", &place.mock());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_corpus_is_bounded_as_a_replayed_folder_is() {
     let plugin = provider_host::plugin::EMBEDDED;
@@ -321,6 +335,7 @@ fn a_corpus_is_bounded_as_a_replayed_folder_is() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_pipe_in_the_place_of_any_file_is_refused_at_once() {
     let place = Place::new();
@@ -383,6 +398,7 @@ fn a_pipe_in_the_place_of_any_file_is_refused_at_once() {
     ended("12i", &place.refused(&list, &[]));
 }
 
+#[cfg(unix)]
 #[test]
 fn devices_sockets_and_folders_are_named_for_what_they_are() {
     let place = Place::new();
@@ -401,6 +417,7 @@ fn devices_sockets_and_folders_are_named_for_what_they_are() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_file_of_gigabytes_is_refused_by_its_length() {
     let place = Place::new();
@@ -427,6 +444,7 @@ fn a_file_of_gigabytes_is_refused_by_its_length() {
     assert!(outcome.contains("is larger than 32 MiB"), "{outcome}");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_configuration_of_the_suite_is_bounded_as_any_other() {
     let place = Place::new();
@@ -436,6 +454,7 @@ fn a_configuration_of_the_suite_is_bounded_as_any_other() {
     ended("12p", &place.refused(&check, &[]));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_pipe_as_the_systems_roots_is_refused_at_once() {
     let place = Place::new();
@@ -462,6 +481,7 @@ fn a_pipe_as_the_systems_roots_is_refused_at_once() {
     ended("12q", &outcome);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_folder_of_plugins_is_bounded_in_number() {
     use crate::support;

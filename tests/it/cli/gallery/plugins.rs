@@ -97,12 +97,26 @@ pub(super) fn cases() -> Vec<Case> {
                 )
             },
         ),
+        judged(
+            "A signed plugin below the minimum version",
+            Some(Signer::new(1).sign(EMBEDDED)),
+            |key| {
+                format!(
+                    "{{ signatures: 'required', keys: {{ alice: '{key}' }}, minimum: {{ vllm: '0.2.0' }} }}"
+                )
+            },
+        ),
         judged("A trust file with a word that is not known", None, |_| {
             "{ signatures: 'required', trusted: {} }".into()
         }),
         judged("A trust file with a key that is none", None, |_| {
             "{ signatures: 'required', keys: { alice: 'RWxyz' } }".into()
         }),
+        judged(
+            "A trust file with a minimum that is no version",
+            None,
+            |_| "{ signatures: 'required', minimum: { vllm: '2' } }".into(),
+        ),
         Case::new("A trust file that is not there", || {
             Scene::new(Home::new(), &["--trust", "trust.json5", "models", "list"])
         }),
