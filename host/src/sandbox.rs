@@ -474,7 +474,7 @@ impl Sandbox {
         let redact = |text| hooks.redact(text);
         let cause = hooks.last_failure();
         let Some(cause) = cause.filter(|cause| {
-            // Of a request that was not granted only the host knows, whatever the plugin makes of it.
+            // Only the host knows why a request was not granted, whatever the plugin makes of it.
             transport_speaks || matches!(cause, TransportError::Denied(_))
         }) else {
             return error.map_texts(redact).bounded();

@@ -177,7 +177,7 @@ mod tests {
             request_sent: true,
             limit: None,
             requested: None,
-            denied: None,
+            misplaced: None,
         };
         for (error, same) in [
             (json!({"kind": "server", "status": 500}), true),

@@ -9,6 +9,7 @@ use crate::bindings::types::{self, Event};
 use crate::bindings::{ServerHealth, TokenCount};
 use crate::egress::TransportError;
 use crate::error::Error;
+use crate::policy::Denial;
 
 /// What a call gave, and the error that it ended in.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,9 +83,9 @@ pub struct Failure {
     pub limit: Option<u64>,
     /// What was asked for, in tokens.
     pub requested: Option<u64>,
-    /// Why a request of the plugin was not granted, if one was not.
+    /// Where the plugin put a placeholder that may not stand there, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub denied: Option<String>,
+    pub misplaced: Option<String>,
 }
 
 impl Failure {
@@ -102,16 +103,16 @@ impl Failure {
             request_sent: error.request_sent(),
             limit: error.limit(),
             requested: error.requested(),
-            denied: denial(error),
+            misplaced: misplaced(error),
         }
     }
 }
 
-/// The denial among the causes of an error.
-fn denial(error: &Error) -> Option<String> {
+/// A misplaced secret among the causes of an error. Other denials may be the settings' doing.
+fn misplaced(error: &Error) -> Option<String> {
     let cause = std::error::Error::source(error)?;
     match cause.downcast_ref()? {
-        TransportError::Denied(why) => Some(why.to_string()),
+        TransportError::Denied(Denial::Secret(why)) => Some(why.to_string()),
         _ => None,
     }
 }

@@ -2,13 +2,15 @@
 
 use std::net::TcpListener;
 
-use provider_host::configuration::Configuration;
+use provider_host::configuration::{Configuration, Environment, ProviderFacts};
 use provider_host::credentials::Profiles;
+use provider_host::plugin::IdApproval;
+use provider_host::policy::{BasePath, Binding, Grant, Origin, Secret, Secrets};
 use provider_host::types::{
-    AssistantMessage, ChatRequest, ContentPart, Event, Message, ReasoningEffort, Tool, ToolCall,
-    ToolResult, TurnStatus, Usage,
+    AssistantMessage, ChatRequest, ContentPart, Event, Message, ModelSettings, ReasoningEffort,
+    Settings, Tool, ToolCall, ToolResult, TurnStatus, Usage,
 };
-use provider_host::{Error, Plugin, Provider, Wiring};
+use provider_host::{Error, ErrorKind, Plugin, Provider, ProviderOptions};
 use serde_json::Value;
 
 use super::recorded::Recorded;
@@ -107,17 +109,51 @@ impl Product {
         told
     }
 
+    /// What the provider runs with. The component has another default port than the one that ships,
+    /// so it is not the built-in one by its digest, and its settings are resolved as that one's.
+    fn options(
+        &self,
+        configuration: &Configuration,
+        environment: &Environment<'_>,
+    ) -> Result<ProviderOptions, Error> {
+        let manifest = self.plugin.manifest();
+        let facts = ProviderFacts {
+            key_variable: manifest.key_variable.as_deref(),
+            default_base_url: manifest.default_base_url.as_deref(),
+            config_schema: Some(&manifest.config_schema),
+            approval: IdApproval::BuiltIn,
+            base_url: None,
+        };
+        let mut secrets = Secrets::new();
+        let mut mint = |text: String, binding: Binding| {
+            let secret = Secret::new(text).expect("a secret");
+            let placeholder = secrets.mint(secret, binding).expect("a placeholder");
+            placeholder.as_str().to_owned()
+        };
+        let none = Profiles::empty();
+        let resolved = configuration
+            .resolve_provider(&manifest.id, &facts, environment, &none, &mut mint)
+            .map_err(|error| Error::new(ErrorKind::InvalidConfig, error.to_string()))?;
+        let mut settings = Settings::new("");
+        settings.config = resolved.settings.config;
+        settings.api_key = resolved.settings.api_key;
+        settings.discover = resolved.settings.discover;
+        for (id, params) in resolved.settings.models {
+            settings.models.push(ModelSettings { id, params });
+        }
+        let url = &resolved.base_url;
+        let grant = Grant::new(Origin::parse(url).expect("an origin"))
+            .with_base_path(BasePath::of_base_url(url).expect("a path"))
+            .with_secrets(secrets);
+        Ok(ProviderOptions::new(settings, grant).with_unready(resolved.unready))
+    }
+
     async fn outcome(&self, recorded: &Recorded) -> Result<Outcome, Error> {
         let configuration = self.configuration(recorded);
         let key = recorded.text("/api_key").filter(|key| !key.is_empty());
         let environment = |name: &str| (name == "VLLM_API_KEY").then(|| key.map(str::to_owned))?;
-        let wiring = Wiring::new(
-            &configuration,
-            &self.plugin,
-            &environment,
-            &Profiles::empty(),
-        )?;
-        let provider = wiring.provider(&self.plugin, wiring.settings())?;
+        let options = self.options(&configuration, &environment)?;
+        let provider = Provider::new(&self.plugin, options)?;
         if recorded.is_list() {
             let catalog = provider.list_models().await?;
             let models = catalog.models.iter();

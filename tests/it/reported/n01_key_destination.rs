@@ -1,5 +1,6 @@
 //! A plugin file that chooses a secret and its destination.
 
+use provider_host::plugin::EMBEDDED;
 use provider_host::{Plugin, Provider};
 use serde_json::{Value, json};
 
@@ -7,7 +8,9 @@ use super::{Attack, ended};
 use crate::cli::process::{Home, KEY, OTHER_KEY, Outcome};
 use crate::cli::server::Server;
 use crate::hostile_files::components::with_manifest;
+use crate::hostile_files::signer::Signer;
 use crate::support::{engine, plugin};
+use crate::swap::variants;
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {
@@ -69,6 +72,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         attempt: "`ProviderBuilder` with a key and without a base URL sends the key to the manifest's default",
         ends: "name it with `base_url`",
         test: "a_builder_with_a_secret_needs_a_base_url",
+    },
+    Attack {
+        number: "1k",
+        attempt: "a file that replaces a watched plugin gets the id and the keys of the one that it replaces",
+        ends: "nobody approved this one as the provider \"vllm\"",
+        test: "a_file_that_replaces_a_watched_plugin_needs_an_approval_of_its_own",
     },
 ];
 
@@ -373,4 +382,47 @@ fn a_builder_with_a_secret_needs_a_base_url() {
         .api_key(KEY)
         .build()
         .expect("a provider");
+}
+
+#[test]
+fn a_file_that_replaces_a_watched_plugin_needs_an_approval_of_its_own() {
+    let server = Server::tiny();
+    let newer = variants::version("0.2.0");
+    let alice = Signer::new(1);
+    for approved in [false, true] {
+        let home = server.home();
+        if approved {
+            let trust = format!(
+                "{{signatures: 'optional', keys: {{alice: '{}'}}, ids: {{alice: ['vllm']}}}}",
+                alice.public()
+            );
+            home.write("config/provider-host/trust.json5", trust);
+        }
+        // These bytes are the built-in plugin, wherever they lie.
+        let file = home.write("p.wasm", EMBEDDED);
+        let chat = [
+            "chat",
+            "--watch",
+            "--json",
+            "--plugin",
+            &file,
+            "--model",
+            "vllm/tiny",
+        ];
+        let mut running = home.command(&chat).that_listens().start();
+        running.say("Say hello.");
+        running.line();
+        if approved {
+            home.write("p.wasm.minisig", alice.sign(&newer));
+        }
+        home.write("newer.wasm", &newer);
+        std::fs::rename(home.path("newer.wasm"), home.path("p.wasm")).expect("renamed");
+        if approved {
+            running.complains("as generation 2");
+            running.finish().exits(0);
+        } else {
+            running.complains("nobody approved this one");
+            ended("1k", &running.finish().exits(0).stderr);
+        }
+    }
 }

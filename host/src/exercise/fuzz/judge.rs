@@ -187,11 +187,8 @@ fn judge(runner: &Runner, input: &Input, wire: &Wire, outcome: &Outcome) -> Verd
 
 fn failure(error: &Failure, secrets: &[&str]) -> Verdict {
     let message = &error.message;
-    if let Some(why) = &error.denied {
-        return breaks(
-            Invariant::Requests,
-            format!("a request that is not granted: {why}"),
-        );
+    if let Some(why) = &error.misplaced {
+        return breaks(Invariant::Requests, why);
     }
     match error.kind.as_str() {
         "plugin-trapped" => return breaks(Invariant::NoTrap, message),
