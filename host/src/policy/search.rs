@@ -27,6 +27,7 @@
 //! part without a pattern of its own.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use base64::Engine as _;
@@ -41,6 +42,9 @@ const GRAM: usize = 4;
 
 /// Bits of the hash of a gram: 16 KiB for each matcher, of which a key of 48 bytes fills 2 %.
 const HASH_BITS: u32 = 14;
+
+/// Bits of the hash in the quick look, which has more grams to know.
+const QUICK_BITS: u32 = 16;
 
 /// Places in one form at which one gram is compared. More occur only in a form such as `000000…`,
 /// of which the remaining places find nothing else.
@@ -104,6 +108,13 @@ pub(crate) struct Matcher {
     /// By hash: whether a gram with it occurs. A byte each, which is looked at in fewer instructions
     /// than a bit.
     hashes: Box<[bool; 1 << HASH_BITS]>,
+    /// The grams of all forms and of all ways to escape a secret, sorted. A part of a secret that is
+    /// long enough holds one of them at each place, whatever of it is escaped.
+    spellings: Vec<u32>,
+    /// By hash: whether one of them has it.
+    quick: Box<[bool; 1 << QUICK_BITS]>,
+    /// Whether a secret holds what looks like an escape itself, so that the grams don't suffice.
+    odd: bool,
     /// One gram in so many bytes is looked at.
     stride: usize,
     /// Bytes that occur in a form, in either case.
@@ -147,7 +158,7 @@ impl Matcher {
         for byte in all.filter(|byte| b"/\"\\".contains(byte)) {
             escaped[usize::from(byte)] = true;
         }
-        for secret in secrets {
+        for secret in &secrets {
             let part = scope.part(secret.len());
             for plain in [secret.as_bytes().to_vec(), surrogates(secret)] {
                 let view = View::of(&plain, &escaped);
@@ -171,7 +182,17 @@ impl Matcher {
             let text = placeholder.as_bytes();
             add(text.to_vec(), text.len().div_ceil(2));
         }
-        Self::of(forms, escaped)
+        let mut matcher = Self::of(forms, escaped);
+        matcher.odd = secrets.iter().any(|secret| secret.contains(['%', '\\']));
+        for secret in &secrets {
+            matcher.spellings.extend(escaped_grams(secret));
+        }
+        matcher.spellings.sort_unstable();
+        matcher.spellings.dedup();
+        for gram in &matcher.spellings {
+            matcher.quick[hash::<QUICK_BITS>(*gram)] = true;
+        }
+        matcher
     }
 
     fn of(forms: Vec<Form>, escaped: [bool; 256]) -> Self {
@@ -184,7 +205,7 @@ impl Matcher {
             }
             for (at, gram) in (0..).zip(form.text.windows(GRAM)) {
                 let gram = folded(gram);
-                hashes[hash(gram)] = true;
+                hashes[hash::<HASH_BITS>(gram)] = true;
                 let form = number;
                 places.push(Place { gram, form, at });
             }
@@ -204,6 +225,9 @@ impl Matcher {
         }
         let shortest = forms.iter().map(|form| form.part).min();
         Self {
+            spellings: places.iter().map(|place| place.gram).collect(),
+            quick: Box::new([false; 1 << QUICK_BITS]),
+            odd: false,
             places,
             hashes,
             stride: shortest.unwrap_or(GRAM).saturating_sub(GRAM - 1).max(1),
@@ -300,7 +324,7 @@ impl Matcher {
         let mut spans = Vec::new();
         for at in (0..text.len()).step_by(self.stride) {
             if let Some(gram) = text.get(at..at + GRAM).map(folded)
-                && self.hashes[hash(gram)]
+                && self.hashes[hash::<HASH_BITS>(gram)]
             {
                 self.compare(text, at, gram, &mut spans);
             }
@@ -317,22 +341,22 @@ impl Matcher {
         if self.waits[usize::from(*last)] || self.stride < GRAM {
             return false;
         }
-        let pieces = text.chunks_exact(self.stride);
+        let mut pieces = text.chunks_exact(self.stride);
         let rest = pieces.remainder().first_chunk();
-        let grams = pieces.filter_map(|piece| piece.first_chunk()).chain(rest);
-        for gram in grams {
-            let gram = folded_chunk(gram);
-            if self.hashes[hash(gram)] && self.is_of_a_form(gram) {
-                return false;
-            }
-        }
-        !self.has_escapes(text)
+        let hits = |gram: &[u8; GRAM]| self.hits(folded_chunk(gram));
+        let found = pieces.any(|piece| piece.first_chunk().is_some_and(hits));
+        !(found || rest.is_some_and(hits) || self.odd && self.has_escapes(text))
+    }
+
+    /// Whether a gram may be of a secret in whatever spelling.
+    #[inline]
+    fn hits(&self, gram: u32) -> bool {
+        self.quick[hash::<QUICK_BITS>(gram)] && self.is_of_a_spelling(gram)
     }
 
     #[cold]
-    fn is_of_a_form(&self, gram: u32) -> bool {
-        let place = self.places.binary_search_by_key(&gram, |place| place.gram);
-        place.is_ok()
+    fn is_of_a_spelling(&self, gram: u32) -> bool {
+        self.spellings.binary_search(&gram).is_ok()
     }
 
     /// Compares what stands around `at` with each form that has the gram there.
@@ -422,8 +446,53 @@ fn folded(gram: &[u8]) -> u32 {
     gram.first_chunk().map_or(0, folded_chunk)
 }
 
-fn hash(gram: u32) -> usize {
-    (gram.wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS)) as usize
+fn hash<const BITS: u32>(gram: u32) -> usize {
+    (gram.wrapping_mul(0x9E37_79B1) >> (32 - BITS)) as usize
+}
+
+/// Each gram that a secret can have where any of its characters are escaped.
+fn escaped_grams(secret: &str) -> BTreeSet<u32> {
+    let spelled: Vec<Vec<Vec<u8>>> = secret.chars().map(spellings_of).collect();
+    let mut grams = BTreeSet::new();
+    for (at, spellings) in spelled.iter().enumerate() {
+        for spelling in spellings {
+            for from in 0..spelling.len() {
+                extend(&spelling[from..], &spelled[at + 1..], &mut grams);
+            }
+        }
+    }
+    grams
+}
+
+/// Puts in each gram that begins with `text` and goes on with a spelling of each of `rest`.
+fn extend(text: &[u8], rest: &[Vec<Vec<u8>>], grams: &mut BTreeSet<u32>) {
+    if let Some(gram) = text.first_chunk() {
+        grams.insert(folded_chunk(gram));
+    } else if let Some((next, rest)) = rest.split_first() {
+        for spelling in next {
+            extend(&[text, spelling].concat(), rest, grams);
+        }
+    }
+}
+
+/// The ways to write a character: as it is, percent-encoded, and behind one to four backslashes,
+/// where more make no other grams.
+fn spellings_of(one: char) -> Vec<Vec<u8>> {
+    let mut buffer = [0; 4];
+    let plain = one.encode_utf8(&mut buffer).as_bytes();
+    let percent: String = plain.iter().map(|byte| format!("%{byte:02x}")).collect();
+    let mut units = [0; 2];
+    let units = one.encode_utf16(&mut units);
+    let mut all = vec![plain.to_vec(), percent.into_bytes()];
+    for count in 1..=GRAM {
+        let slashes = "\\".repeat(count);
+        let escape = |unit: &u16| format!("{slashes}u{unit:04x}");
+        all.push(units.iter().map(escape).collect::<String>().into_bytes());
+        if matches!(one, '/' | '"') {
+            all.push(format!("{slashes}{one}").into_bytes());
+        }
+    }
+    all
 }
 
 /// Spans in order, those that overlap put together. Spans that only touch stay apart.
