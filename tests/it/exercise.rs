@@ -146,7 +146,7 @@ async fn a_server_that_says_the_key_back_gets_it_into_no_note_and_no_error() {
     }]}, "finish_reason": "tool_calls"}]});
     let streamed = Reply::events([call.to_string(), "[DONE]".to_owned()]);
     let refused = Reply::json(400, &json!({"error": {"message": format!("no {KEY}\n")}}));
-    // The host replaces the key by stars before the plugin sees the answer.
+    // The host replaces the key by stars before the plugin reads the answer.
     for (reply, instead) in [(streamed, "f-***"), (refused, "no ***")] {
         let wire = Wire::new(Script::new().with_chat(reply));
         let provider = runner.provider(runner.settings(), &wire);

@@ -95,7 +95,7 @@ async fn drop_after(
     // The store lives: what is quiet now was ended by the plugin, not by the host that takes everything away.
     let quiet = is_quiet(subject, || wire.under_way()).await;
     findings.expect_once(quiet, done, "its exchange is still under way");
-    subject.judge(&wire, &sandbox);
+    subject.judge(&sandbox);
     Ok(())
 }
 

@@ -202,14 +202,6 @@ async fn key(subject: &Subject, findings: &mut Findings) {
                 .headers
                 .iter()
                 .any(|(_, value)| String::from_utf8_lossy(value).contains(KEY));
-            // A key that was spelled otherwise is no placeholder any more, and the host has put nothing in for it.
-            let spoiled = request
-                .headers
-                .iter()
-                .any(|(_, value)| String::from_utf8_lossy(value).contains(&subject.placeholder));
-            findings.expect(!spoiled, done, || {
-                "a header with the placeholder in it".to_owned()
-            });
             findings.expect(sent, done, || "no header has the key".to_owned());
         }
     }
@@ -231,7 +223,7 @@ async fn granted(subject: &Subject, findings: &mut Findings) {
                     break;
                 }
             }
-            subject.judge(&wire, &sandbox);
+            subject.judge(&sandbox);
         }
         Err(failure) => findings.expect(false, "an instance", || told(&failure)),
     }

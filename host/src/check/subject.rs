@@ -307,7 +307,7 @@ impl Subject {
         let result = match self.open(Arc::new(wire.clone())).await {
             Ok(mut sandbox) => {
                 let result = sandbox.check_settings(settings).await;
-                self.judge(&wire, &sandbox);
+                self.judge(&sandbox);
                 result.map_err(|error| Failure::of(&error))
             }
             Err(failure) => Err(failure),
@@ -322,7 +322,7 @@ impl Subject {
         let result = match self.open(Arc::new(wire.clone())).await {
             Ok(mut sandbox) => {
                 let result = sandbox.list_models(settings).await;
-                self.judge(&wire, &sandbox);
+                self.judge(&sandbox);
                 result.map_err(|error| Failure::of(&error))
             }
             Err(failure) => Err(failure),
@@ -342,7 +342,7 @@ impl Subject {
         let result = match self.open(Arc::new(wire.clone())).await {
             Ok(mut sandbox) => {
                 let result = sandbox.resolve_model(settings, id).await;
-                self.judge(&wire, &sandbox);
+                self.judge(&sandbox);
                 result.map_err(|error| Failure::of(&error))
             }
             Err(failure) => Err(failure),
@@ -357,7 +357,7 @@ impl Subject {
         let result = match self.open(Arc::new(wire.clone())).await {
             Ok(mut sandbox) => {
                 let started = sandbox.chat(settings, &self.model(), &self.request()).await;
-                self.judge(&wire, &sandbox);
+                self.judge(&sandbox);
                 started.map(|_| ()).map_err(|error| Failure::of(&error))
             }
             Err(failure) => Err(failure),
@@ -384,7 +384,7 @@ impl Subject {
         let mut talk = match self.open(Arc::new(wire.clone())).await {
             Ok(mut sandbox) => {
                 let talk = self.talk(&mut sandbox, model, request, max).await;
-                self.judge(&wire, &sandbox);
+                self.judge(&sandbox);
                 talk
             }
             Err(failure) => Talk {
@@ -415,28 +415,12 @@ impl Subject {
         talk
     }
 
-    /// Writes down what was sent that should not have been.
-    pub(super) fn judge(&self, wire: &Wire, sandbox: &Sandbox) {
+    /// Writes down what the plugin tried to send and may not: to another server, or with the key
+    /// where it does not belong. The host refused it.
+    pub(super) fn judge(&self, sandbox: &Sandbox) {
         let mut found = BTreeSet::new();
         if let Some(TransportError::Denied(why)) = sandbox.last_failure() {
             found.insert(format!("a request that is not granted: {why}"));
-        }
-        for request in wire.requests() {
-            let line = format!("{} {}", request.method, request.uri);
-            let places = [
-                ("the URL", request.uri.as_bytes()),
-                ("the body", request.body.as_ref()),
-            ];
-            for (place, bytes) in places {
-                if holds(bytes, self.placeholder.as_bytes()) {
-                    found.insert(format!("{line}: the key stands in {place}"));
-                }
-            }
-            for (name, _) in &request.headers {
-                if holds(name.as_bytes(), self.placeholder.to_lowercase().as_bytes()) {
-                    found.insert(format!("{line}: the key stands in the name of a header"));
-                }
-            }
         }
         let mut conduct = self.conduct.lock().unwrap_or_else(PoisonError::into_inner);
         conduct.extend(found);
@@ -494,10 +478,6 @@ fn spread(all: Vec<usize>, count: usize) -> Vec<usize> {
         return all;
     }
     (0..count).map(|at| all[at * all.len() / count]).collect()
-}
-
-fn holds(bytes: &[u8], needle: &[u8]) -> bool {
-    bytes.windows(needle.len()).any(|window| window == needle)
 }
 
 #[cfg(test)]

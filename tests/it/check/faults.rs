@@ -203,12 +203,12 @@ const FAULTS: &[(&str, &str, &str)] = &[
     (
         "puts-the-key-into-the-body",
         "limits/granted",
-        "the placeholder of a secret is misplaced in the body",
+        "a secret is misplaced in the body",
     ),
     (
         "puts-the-key-into-the-url",
         "limits/granted",
-        "the placeholder of a secret is misplaced in the path",
+        "a secret is misplaced in the path",
     ),
 ];
 
@@ -401,7 +401,7 @@ const ATTACKS: &[(&str, &str, &str, &str)] = &[
         "key-outside-header-values",
         "next",
         "limits/granted",
-        "the placeholder of a secret is misplaced in",
+        "a secret is misplaced in",
     ),
 ];
 
