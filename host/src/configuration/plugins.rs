@@ -5,7 +5,7 @@
 //! if both name it. One of the two says too little: an entry alone may be about a plugin of the
 //! agent's that has the same id.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -49,10 +49,10 @@ impl Configuration {
             return Ok(false);
         };
         let home = home(environment);
-        let base = self.file().and_then(Path::parent).map(Path::to_path_buf);
+        let base = self.file().and_then(Path::parent).unwrap_or(Path::new(""));
         Ok(paths.iter().filter_map(Value::as_str).any(|listed| {
             let listed = path::expand_home(listed.trim(), home.as_deref());
-            let listed = base.clone().unwrap_or_else(PathBuf::new).join(listed);
+            let listed = base.join(listed);
             listed
                 .canonicalize()
                 .is_ok_and(|listed| listed == file || Some(listed.as_path()) == file.parent())

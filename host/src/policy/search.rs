@@ -735,5 +735,7 @@ impl Stream {
     }
 }
 
+// The fuzz targets include this file from another folder, where the usual place would be another.
 #[cfg(test)]
+#[path = "search/tests.rs"]
 mod tests;
