@@ -25,6 +25,7 @@ mod provider;
 mod reference;
 mod schema;
 mod secret;
+mod trial;
 
 use std::path::{Path, PathBuf};
 
@@ -93,12 +94,6 @@ impl Configuration {
                 "an object, such as { models: { providers: {} } }",
             )),
         }
-    }
-
-    /// The configuration as it was parsed: the file's own object, not interpreted.
-    #[must_use]
-    pub fn into_object(self) -> Map<String, Value> {
-        self.root
     }
 
     /// The file that this was read from; none for [`Configuration::empty`] and

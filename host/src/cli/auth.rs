@@ -9,7 +9,7 @@ use super::arguments::AuthCommand;
 use super::failure::{Failure, Status};
 use super::opened::environment;
 use super::table::{Align, Table};
-use super::terminal;
+use super::terminal::{self, escaped};
 
 /// Longest key that is read, in bytes.
 const LONGEST_KEY: u64 = 64 * 1024;
@@ -120,8 +120,9 @@ fn set(file: &ProfileFile, provider: &str) -> anyhow::Result<Status> {
     file.save(&profiles)?;
     writeln!(
         anstream::stdout(),
-        "stored {profile} in {}",
-        file.path().display()
+        "stored {} in {}",
+        escaped(&profile),
+        escaped(&file.path().display().to_string())
     )?;
     Ok(Status::Done)
 }
@@ -150,7 +151,8 @@ fn list(file: &ProfileFile, provider: Option<&str>) -> anyhow::Result<Status> {
     }
     let mut out = anstream::stdout();
     if count == 0 {
-        writeln!(out, "no keys are stored in {}", file.path().display())?;
+        let path = file.path().display().to_string();
+        writeln!(out, "no keys are stored in {}", escaped(&path))?;
     } else {
         table.write(&mut out)?;
     }
@@ -170,7 +172,7 @@ fn remove(file: &ProfileFile, provider: &str) -> anyhow::Result<Status> {
     }
     file.save(&profiles)?;
     for profile in removed {
-        writeln!(anstream::stdout(), "removed {profile}")?;
+        writeln!(anstream::stdout(), "removed {}", escaped(&profile))?;
     }
     Ok(Status::Done)
 }

@@ -8,10 +8,10 @@ use provider_host::configuration::Configuration;
 use serde_json::{Map, Value};
 
 use super::arguments::Arguments;
-use super::failure::{Failure, Status};
+use super::failure::{self, Failure, Status};
 use super::json;
-use super::opened;
-use super::terminal::{BAD, BOLD, DIM, GOOD, WARNING, escaped};
+use super::opened::{self, with_path};
+use super::terminal::{self, BAD, BOLD, DIM, GOOD, WARNING, escaped};
 
 /// Runs the command.
 pub(super) async fn run(
@@ -64,25 +64,21 @@ pub(super) async fn run(
     })
 }
 
-/// The provider's entry of a configuration, or the whole file if it has none of the shape.
+/// The provider's entry of a configuration, or the whole file if it has none of the shape, without
+/// secrets: a report quotes it.
 pub(super) fn entry(path: &Path, id: &str) -> anyhow::Result<Map<String, Value>> {
-    let wrong = |why: String| Failure::configuration(format!("{}: {why}", path.display()));
-    let whole = Configuration::load(path)?.into_object();
-    let providers = whole
-        .get("models")
-        .and_then(|models| models.get("providers"));
-    let entry = match providers {
-        Some(providers) => providers.get(id).cloned(),
-        None => Some(Value::Object(whole)),
-    };
-    match entry {
-        Some(Value::Object(entry)) => Ok(entry),
-        Some(other) => Err(wrong(format!(
-            "the configuration is {other}, and has to be an object"
-        ))
-        .into()),
-        None => Err(wrong(format!("there is no models.providers.{id}")).into()),
+    let mut notes = Vec::new();
+    let located = |error: anyhow::Error| failure::under(Some(path), error);
+    let entry = Configuration::load(path)?
+        .entry_without_secrets(id, &mut notes)
+        .map_err(|error| located(error.into()))?;
+    for note in notes {
+        terminal::warning(&with_path(note.path.as_deref(), &note.message));
     }
+    entry.ok_or_else(|| {
+        let why = format!("{}: there is no models.providers.{id}", path.display());
+        Failure::configuration(why).into()
+    })
 }
 
 fn line(report: &Report) -> Value {

@@ -18,7 +18,7 @@ use super::arguments::Arguments;
 use super::failure::{Failure, Status};
 use super::opened::{self, environment};
 use super::screen::Screen;
-use super::terminal::{BOLD, DIM};
+use super::terminal::{BOLD, DIM, escaped};
 use super::{amount, models, request, terminal};
 
 /// The key of the mock server. It guards nothing.
@@ -146,7 +146,7 @@ async fn chat(
     request: &types::ChatRequest,
     prompt: &str,
 ) -> anyhow::Result<()> {
-    say(&format!("{BOLD}>{BOLD:#} {prompt}"))?;
+    writeln!(anstream::stdout(), "{BOLD}>{BOLD:#} {prompt}")?;
     // Everything in one stream: the order is the story here.
     let (mut out, mut aside) = (anstream::stdout(), anstream::stdout());
     let is_terminal = terminal::stdout_is_terminal();
@@ -210,5 +210,9 @@ fn heading(title: &str, what: &str) -> anyhow::Result<()> {
 }
 
 fn say(text: &str) -> anyhow::Result<()> {
-    Ok(writeln!(anstream::stdout(), "{text}")?)
+    // A plugin's manifest has words in it.
+    for line in text.lines() {
+        writeln!(anstream::stdout(), "{}", escaped(line))?;
+    }
+    Ok(())
 }

@@ -119,7 +119,7 @@ fn tell(finding: &Finding, folder: &Path) -> anyhow::Result<()> {
         "{BAD}{}{BAD:#} in execution {}, {}",
         finding.invariant,
         finding.execution,
-        file.display()
+        escaped(&file.display().to_string())
     )?;
     for line in finding.message.lines().take(LINES) {
         writeln!(out, "    {}", escaped(line))?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use provider_host::configuration::{ConfigError, Configuration, ModelReference};
 use provider_host::credentials::{CredentialError, ProfileFile, Profiles};
 use provider_host::plugin::trust::Trust;
-use provider_host::plugin::{Compiler, IdApproval};
+use provider_host::plugin::{BUILT_IN_ID, Compiler, IdApproval};
 use provider_host::registry::{Registry, Slot, SwapPolicy};
 use provider_host::{
     Engine, EngineOptions, Error, ErrorKind, Plugin, Provider, UserFolders, Wiring, types,
@@ -103,14 +103,16 @@ pub(super) async fn serve(arguments: &Arguments) -> anyhow::Result<Served> {
     let configuration = configuration(arguments)?;
     let profiles = profiles()?;
     let plugin = plugin(&engine()?, arguments)?;
-    // What the user approved by the file's path holds for whatever the file becomes. Otherwise a
-    // newer file needs an approval of its own.
+    // What the user approved by the file's path holds for whatever the file becomes, unless the path
+    // has a link, which may lead to another file later. Otherwise a newer file needs an approval of
+    // its own.
     let by_path = approved_by_path(&plugin, arguments, &configuration)?;
+    let lasting = by_path && (arguments.plugin_id.is_some() || !has_link(arguments));
     let plugin = match by_path {
         true => plugin.with_approved_id(),
         false => plugin,
     };
-    let mut rules = SwapPolicy::new().with_approved_ids(!by_path);
+    let mut rules = SwapPolicy::new().with_approved_ids(!lasting);
     if let Some(policy) = policy(arguments)? {
         rules = rules.with_trust(policy.trust);
     }
@@ -231,6 +233,15 @@ pub(super) fn approved_plugin(
     })
 }
 
+/// Whether the path of the plugin's file leads over a link.
+fn has_link(arguments: &Arguments) -> bool {
+    let path = arguments.plugin.as_deref().map(std::path::absolute);
+    match path {
+        Some(Ok(path)) => path.canonicalize().ok().as_ref() != Some(&path),
+        _ => true,
+    }
+}
+
 /// Whether the user approved the id of the plugin's file: by `--plugin-id`, or in the configuration.
 fn approved_by_path(
     plugin: &Plugin,
@@ -255,25 +266,19 @@ fn approved_by_path(
 }
 
 /// The base URL that the user named beside the configuration: `--base-url`, or the variable
-/// `<ID>_BASE_URL` for a plugin whose id is approved. An unapproved plugin chose its id, and with it
-/// the variable.
+/// `VLLM_BASE_URL` for the provider `vllm`. Another plugin chose its id, and would choose the variable
+/// with it.
 pub(super) fn base_url(arguments: &Arguments, plugin: &Plugin) -> Option<String> {
     if let Some(url) = arguments.base_url() {
         return Some(url.to_owned());
     }
-    base_url_variable(plugin).and_then(|(_, url)| url)
+    let is_vllm = plugin.manifest().id == BUILT_IN_ID && plugin.id_approval() != IdApproval::None;
+    let url = environment(BASE_URL_VARIABLE).filter(|url| !url.trim().is_empty());
+    url.filter(|_| is_vllm)
 }
 
-/// The variable for the base URL of an approved plugin, and its value if it is not blank.
-pub(super) fn base_url_variable(plugin: &Plugin) -> Option<(String, Option<String>)> {
-    if plugin.id_approval() == IdApproval::None {
-        return None;
-    }
-    let id = plugin.manifest().id.to_ascii_uppercase();
-    let name = format!("{}_BASE_URL", id.replace('-', "_"));
-    let url = environment(&name).filter(|url| !url.trim().is_empty());
-    Some((name, url))
-}
+/// The variable for the base URL of the provider `vllm`.
+pub(super) const BASE_URL_VARIABLE: &str = "VLLM_BASE_URL";
 
 /// Asks for the base URL that nobody named, if there is somebody to ask.
 fn asked_base_url(error: &Error, plugin: &Plugin) -> anyhow::Result<Option<String>> {

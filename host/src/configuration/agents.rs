@@ -257,7 +257,7 @@ mod tests {
             [
                 (
                     "Qwen/Qwen3-8B".into(),
-                    r#"{"note":"${M}","temperature":0.5,"x":{"apiKey":null}}"#.into()
+                    r#"{"note":"${M}","temperature":0.5,"x":{}}"#.into()
                 ),
                 ("c".into(), "{}".into())
             ]

@@ -29,6 +29,18 @@ pub(super) struct BaseUrl {
     pub(super) secrets: Vec<String>,
 }
 
+impl BaseUrl {
+    /// The URL that the user named beside the configuration. It is taken as it is: a prompt shows
+    /// what a plugin suggests, and a variable in it would bring another text than was shown.
+    pub(super) fn named(url: &str) -> Self {
+        Self {
+            text: url.to_owned(),
+            source: BaseUrlSource::Named,
+            secrets: secrets(url),
+        }
+    }
+}
+
 /// Resolves the base URL: the entry's, else for the built-in plugin its manifest's. A blank one
 /// counts as none, as in OpenClaw. `at`: where the entry stands.
 pub(super) fn resolve(
@@ -113,31 +125,76 @@ fn resource(url: &str) -> Option<&str> {
     rest.find(['/', '?', '#']).map(|at| &rest[at..])
 }
 
-/// The parts of a URL that may be secrets: what stands before an `@`, segments of the path that look
-/// like keys, and values of the query that look like keys or whose names are those of credentials.
+/// Parameters of a query that hold no secret.
+const HARMLESS: [&str; 5] = ["alt", "api-version", "apiversion", "format", "version"];
+
+/// Shortest value of a parameter that is a secret although its name does not say so. A shorter one
+/// would be taken out of ordinary texts.
+const SHORTEST_VALUE: usize = 8;
+
+/// The parts of a URL that may be secrets: segments of the path that look like keys, and values of
+/// parameters, in the query or in the path, but for those that are known to hold none.
 fn secrets(url: &str) -> Vec<String> {
     let resource = resource(url).unwrap_or_default();
     let (path, query) = resource.split_once('?').unwrap_or((resource, ""));
-    let segments = path.split(['/', '#']);
-    let segments = segments.filter(|segment| looks_like_a_key(segment));
-    let pairs = query.split(['&', ';', '#']);
-    let values = pairs.filter_map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let secret = is_credential(name) || names_a_credential(name) || looks_like_a_key(value);
-        match value.is_empty() {
-            true => looks_like_a_key(name).then_some(name),
-            false => secret.then_some(value),
+    let segments = path.split(['/', '#', ';']);
+    let pairs = query.split(['&', ';', '#', '/']);
+    let mut found = Vec::new();
+    for part in segments.chain(pairs) {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        if value.is_empty() {
+            if looks_like_a_key(name) {
+                found.push(name.to_owned());
+            }
+            continue;
         }
-    });
-    segments.chain(values).map(str::to_owned).collect()
+        let name = decoded(name);
+        let secret = is_credential(&name)
+            || names_a_credential(&name)
+            || looks_like_a_key(value)
+            || value.len() >= SHORTEST_VALUE;
+        if secret && !HARMLESS.contains(&name.as_str()) {
+            found.push(value.to_owned());
+            // A server or a message may write it decoded.
+            let plain = decoded(value);
+            if plain != *value {
+                found.push(plain);
+            }
+        }
+    }
+    // Only what can stand in a header is a secret elsewhere; nothing else is ever sent.
+    found.retain(|secret| !secret.is_empty() && !secret.chars().any(char::is_control));
+    found
 }
 
-/// Whether the name of a query's parameter has a word of a credential in it, such as `access_token`.
+/// A name or a value with its percent-encoding undone.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let digit = |at: usize| char::from(*behind.get(at)?).to_digit(16);
+        match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high << 4 | low) as u8);
+                rest = &behind[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Whether the name of a parameter has a word of a credential in it, such as `access_token`.
 fn names_a_credential(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["token", "secret", "password", "key", "auth", "sig"]
-        .iter()
-        .any(|word| name.contains(word))
+    [
+        "token", "secret", "pass", "pwd", "key", "auth", "sig", "cred", "code",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
 }
 
 #[cfg(test)]
@@ -223,7 +280,7 @@ mod tests {
 
     #[test]
     fn what_looks_like_a_secret_in_a_url_is_known_as_one() {
-        let cases: [(&str, &[&str]); 8] = [
+        let cases: [(&str, &[&str]); 16] = [
             ("http://h:8000/v1", &[]),
             ("http://h/team-a/v1?api-version=2026-01-01", &[]),
             ("http://h/v1?token=abc&x=y", &["abc"]),
@@ -232,6 +289,17 @@ mod tests {
             ("http://h/v1?sk-0123456789abcdef", &[KEY]),
             ("http://h/sk-0123456789abcdef/v1", &[KEY]),
             ("http://h/v1?api_key=abc#x", &["abc"]),
+            ("http://h/v1?%74oken=a%62c", &["a%62c", "abc"]),
+            ("http://h/v1?code=abc&pwd=d&pass=e", &["abc", "d", "e"]),
+            ("http://h/v1;token=abc", &["abc"]),
+            ("http://h/token=abc/v1", &["abc"]),
+            ("http://h/v1?x=s3cr3t-abc", &["s3cr3t-abc"]),
+            ("http://h/v1?stream=true&alt=sse", &[]),
+            (
+                "http://h/openai/deployments/gpt-4o-mini?api-version=2026-01-01-preview",
+                &[],
+            ),
+            ("http://h/v1?token=%0a", &["%0a"]),
         ];
         for (url, expected) in cases {
             assert_eq!(secrets(url), expected, "{url}");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::secret::looks_like_a_key;
 use crate::credentials::CredentialError;
 
 /// Why a configuration can't be used.
@@ -136,6 +137,8 @@ impl ConfigError {
     /// An error about a value that is no secret: it is quoted, cut short.
     pub(super) fn wrong_type(path: &str, found: &Value, allowed: &str) -> Self {
         let found = match found {
+            // A key at a wrong place is not shown.
+            Value::String(text) if looks_like_a_key(text) => String::from("a text"),
             Value::String(text) => {
                 let mut short: String = text.chars().take(80).collect();
                 if short.len() < text.len() {

@@ -33,6 +33,7 @@ impl Configuration {
             Some(entry) => entry.get("enabled") == Some(&Value::Bool(true)),
             None => false,
         };
+        let enabled = enabled && self.plugins_admit(id)?;
         let load = self.object_at(&["plugins", "load"])?;
         let paths = match load.and_then(|load| load.get("paths")) {
             None | Some(Value::Null) => return Ok(false),
@@ -60,6 +61,23 @@ impl Configuration {
     }
 }
 
+impl Configuration {
+    /// Whether nothing in `plugins` speaks against the plugins of `id`: `enabled` is not false,
+    /// `deny` does not have the id, and `allow` has it if there is one.
+    fn plugins_admit(&self, id: &str) -> Result<bool, ConfigError> {
+        let Some(plugins) = self.object_at(&["plugins"])? else {
+            return Ok(false);
+        };
+        let lists = |key: &str| match plugins.get(key) {
+            Some(Value::Array(ids)) => Some(ids.iter().any(|one| one.as_str() == Some(id))),
+            _ => None,
+        };
+        Ok(plugins.get("enabled") != Some(&Value::Bool(false))
+            && lists("deny") != Some(true)
+            && lists("allow") != Some(false))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +98,22 @@ mod tests {
         let cases = [
             (format!("{on}, load: {{paths: ['plugins/p.wasm']}}"), true),
             (format!("{on}, load: {{paths: ['~/plugins']}}"), true),
+            (
+                format!("{on}, load: {{paths: ['plugins']}}, allow: ['a', 'vllm'], deny: ['b']"),
+                true,
+            ),
+            (
+                format!("{on}, load: {{paths: ['plugins']}}, allow: ['other']"),
+                false,
+            ),
+            (
+                format!("{on}, load: {{paths: ['plugins']}}, deny: ['vllm']"),
+                false,
+            ),
+            (
+                format!("{on}, load: {{paths: ['plugins']}}, enabled: false"),
+                false,
+            ),
             (
                 format!("{on}, load: {{paths: ['{here}/./plugins/p.wasm']}}"),
                 true,

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::base_url::BaseUrl;
 use super::environment::Environment;
 use super::error::ConfigError;
 use super::key::{self, KeySource};
@@ -117,7 +118,7 @@ pub struct Resolved {
 }
 
 /// Where a provider's entry stands or would stand, and the entry if there is one.
-type Entry<'a> = (String, Option<&'a Map<String, Value>>);
+pub(super) type Entry<'a> = (String, Option<&'a Map<String, Value>>);
 
 impl Configuration {
     /// Resolves the settings of the provider `id` (in any case).
@@ -148,9 +149,6 @@ impl Configuration {
         let named = facts.base_url.map(str::trim).filter(|url| !url.is_empty());
         let present = entry.is_some() || named.is_some();
         let mut entry = entry.cloned().unwrap_or_default();
-        if let Some(url) = named {
-            entry.insert("baseUrl".to_owned(), Value::from(url));
-        }
 
         let key_path = path::member(&at, "apiKey");
         let configured_key = entry.remove("apiKey");
@@ -179,13 +177,12 @@ impl Configuration {
 
         let transport = Transport::take(&mut entry, &at)?;
         // What the host reads itself, whether or not the plugin may see it.
-        let base_url = base_url::resolve(&entry, &at, &id, facts, environment)?;
-        let base_url_source = match named {
-            Some(_) => BaseUrlSource::Named,
-            None => base_url.source,
+        let base_url = match named {
+            Some(url) => BaseUrl::named(url),
+            None => base_url::resolve(&entry, &at, &id, facts, environment)?,
         };
-        if let Some(text @ Value::String(_)) = entry.get_mut("baseUrl") {
-            *text = Value::from(base_url.text.as_str());
+        if named.is_some() || matches!(entry.get("baseUrl"), Some(Value::String(_))) {
+            entry.insert("baseUrl".to_owned(), Value::from(base_url.text.as_str()));
         }
         let allow_private = allow_private(&entry, &at)?;
         let timeout = timeout(&entry, &at)?;
@@ -218,7 +215,7 @@ impl Configuration {
                 models: params,
             },
             base_url: base_url.text,
-            base_url_source,
+            base_url_source: base_url.source,
             allow_private,
             ca_pem,
             timeout,
@@ -258,7 +255,7 @@ impl Configuration {
 
     /// The provider's entry and where it stands. Ids are compared trimmed and
     /// without regard to case; the one that is spelled as the id wins.
-    fn entry(&self, id: &str, notes: &mut Vec<Note>) -> Result<Entry<'_>, ConfigError> {
+    pub(super) fn entry(&self, id: &str, notes: &mut Vec<Note>) -> Result<Entry<'_>, ConfigError> {
         const PROVIDERS: &str = "models.providers";
         let providers = self.object_at(&["models", "providers"])?;
         let mut same: Vec<(&String, &Value)> = providers

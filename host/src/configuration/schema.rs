@@ -10,9 +10,11 @@
 //! name none. `max_tokens` and `maxTokens` are one name, because agents write both. A value whose schema says nothing about members is named as a whole, except the entry
 //! itself.
 //!
-//! Where a schema admits members that it does not name one by one, a member whose name is that of a
-//! credential (`apiKey`, `password`, `token`) is not among them. Headers and `request.auth` are
-//! exempt, because their secrets leave the entry in another way (`secret`).
+//! A member that is a credential by its name (`apiKey`, `password`, `token`), or whose name has a word
+//! of one and whose value looks like a key, does not reach the plugin even if the schema names it:
+//! the schema is the plugin's own word. Where the schema names members one by one it is `null`, and
+//! elsewhere it is left out. Headers and `request.auth` are exempt, because their secrets leave the
+//! entry in another way (`secret`).
 
 use serde_json::{Map, Value};
 
@@ -49,8 +51,10 @@ const CREDENTIALS: [&str; 18] = [
     "token",
 ];
 
-/// Names under which both credentials and ordinary values stand: the value decides.
-const AMBIGUOUS: [&str; 2] = ["auth", "key"];
+/// Words in the names of credentials and of ordinary values (`eos_token`): the value decides.
+const WORDS: [&str; 10] = [
+    "auth", "bearer", "cookie", "cred", "key", "pass", "pwd", "secret", "session", "token",
+];
 
 /// Where in the entry an object stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -177,27 +181,23 @@ impl Walk<'_> {
         place: Place,
         depth: usize,
     ) {
-        for (key, value) in object.iter_mut() {
+        object.retain(|key, value| {
             let at = path::member(at, key);
             let below = place.below(key);
             let exempt = place == Place::Secrets || below == Place::Secrets;
-            let schemas = match members.naming(key) {
-                Naming::Yes(schemas) => Some(schemas),
-                Naming::Admitted(schemas) if exempt || !is_secret(key, value) => Some(schemas),
-                Naming::Admitted(_) | Naming::No => None,
-            };
-            match schemas {
-                Some(schemas) if depth < DEEPEST => {
+            let secret = !exempt && is_secret(key, value);
+            if secret && !value.is_null() {
+                self.notes.push(not_passed(&at));
+            }
+            match members.naming(key) {
+                Naming::Admitted(_) if secret => return false,
+                Naming::Yes(schemas) | Naming::Admitted(schemas) if !secret && depth < DEEPEST => {
                     self.value(value, &at, &schemas, below, depth + 1);
                 }
-                _ => {
-                    if is_secret(key, value) && !value.is_null() {
-                        self.notes.push(not_passed(&at));
-                    }
-                    *value = Value::Null;
-                }
+                _ => *value = Value::Null,
             }
-        }
+            true
+        });
     }
 
     /// Goes into a value that is named.
@@ -295,10 +295,10 @@ fn item(schema: &Value, index: usize) -> Option<&Value> {
     own.or_else(|| schema.get("items"))
 }
 
-/// A name in lower case, without `-` and `_`.
+/// The letters and digits of a name, in lower case.
 fn plain(key: &str) -> String {
-    let plain = key.chars().filter(|one| !matches!(one, '-' | '_' | ' '));
-    plain.flat_map(char::to_lowercase).collect()
+    let plain = key.chars().filter(char::is_ascii_alphanumeric);
+    plain.map(|one| one.to_ascii_lowercase()).collect()
 }
 
 /// Whether a name is that of a credential.
@@ -308,8 +308,9 @@ pub(super) fn is_credential(key: &str) -> bool {
 
 /// Whether a member is a credential.
 fn is_secret(key: &str, value: &Value) -> bool {
-    let key_like = || value.as_str().is_some_and(looks_like_a_key);
-    is_credential(key) || (AMBIGUOUS.contains(&plain(key).as_str()) && key_like())
+    let name = plain(key);
+    let key_like = value.as_str().is_some_and(looks_like_a_key);
+    CREDENTIALS.contains(&name.as_str()) || key_like && WORDS.iter().any(|word| name.contains(word))
 }
 
 /// The note on a credential that the plugin does not receive.
@@ -360,8 +361,8 @@ mod tests {
         let cases = [
             (
                 json!({"baseUrl": "u", "other": "x", "token": "named"}),
-                json!({"baseUrl": "u", "other": null, "token": "named"}),
-                vec![],
+                json!({"baseUrl": "u", "other": null, "token": null}),
+                vec!["p.token"],
             ),
             (
                 json!({"models": [{"id": "m", "apiKey": "k", "x": {"y": 1}, "password": "p"}, "m", 7]}),
@@ -370,7 +371,7 @@ mod tests {
             ),
             (
                 json!({"models": [{"params": {"stream": 1, "x": {"y": [{"api_key": "k", "z": 2}]}}}]}),
-                json!({"models": [{"params": {"stream": 1, "x": {"y": [{"api_key": null, "z": 2}]}}}]}),
+                json!({"models": [{"params": {"stream": 1, "x": {"y": [{"z": 2}]}}}]}),
                 vec!["p.models[0].params.x.y[0].api_key"],
             ),
             (
@@ -380,7 +381,7 @@ mod tests {
             ),
             (
                 json!({"open": {"a": {"b": 1}, "Auth-Token": "t"}}),
-                json!({"open": {"a": {"b": 1}, "Auth-Token": null}}),
+                json!({"open": {"a": {"b": 1}}}),
                 vec!["p.open.Auth-Token"],
             ),
             (
@@ -469,9 +470,9 @@ mod tests {
         });
         let expected = json!({
             "headers": {"Authorization": "k"},
-            "request": {"auth": {"token": "k"}, "headers": {"api-key": "k"}, "token": null},
-            "models": [{"headers": {"api-key": "k"}, "auth": {"token": null}}],
-            "auth": "none", "key": null,
+            "request": {"auth": {"token": "k"}, "headers": {"api-key": "k"}},
+            "models": [{"headers": {"api-key": "k"}, "auth": {}}],
+            "auth": "none",
         });
         let (found, notes) = retained(&open, entry);
         assert_eq!(found, expected);

@@ -43,6 +43,12 @@ const CREDENTIAL_WORDS: [&str; 6] = ["auth", "token", "secret", "password", "api
 /// are names of teams and regions; a key that short protects nothing.
 const SHORTEST_KEY: usize = 16;
 
+/// What may stand where a secret may.
+const SECRET: &str = "a text, or { source: \"env\", id: \"NAME\" }";
+
+/// What may stand where secrets are members.
+const SECRETS: &str = "an object of texts";
+
 /// Turns a secret into the text that stands for it where the binding allows.
 pub(super) type Mint<'a> = dyn FnMut(String, Binding) -> String + 'a;
 
@@ -76,6 +82,13 @@ impl<'a, 'm> Resolver<'a, 'm> {
                 ("headers", Value::Object(headers)) => self.headers(headers, &at)?,
                 ("request", Value::Object(request)) => self.request(request, &at)?,
                 ("models", Value::Array(models)) => self.models(models, &at)?,
+                (_, Value::Null) => {}
+                ("headers" | "request", other) => {
+                    return Err(ConfigError::wrong_secret(&at, other, SECRETS));
+                }
+                ("models", other) => {
+                    return Err(ConfigError::wrong_secret(&at, other, "a list of objects"));
+                }
                 // Resolved before (`base_url`).
                 ("baseUrl", _) => {}
                 (_, value) => plain(value, &at)?,
@@ -122,7 +135,8 @@ impl<'a, 'm> Resolver<'a, 'm> {
         let at = path::member(at, "headers");
         let resolved = match &mut headers {
             Value::Object(headers) => self.headers(headers, &at),
-            other => plain(other, &at),
+            Value::Null => Ok(()),
+            other => Err(ConfigError::wrong_secret(&at, other, SECRETS)),
         };
         match resolved {
             Ok(()) => {
@@ -144,6 +158,10 @@ impl<'a, 'm> Resolver<'a, 'm> {
             match (key.as_str(), value) {
                 ("headers", Value::Object(headers)) => self.headers(headers, &at)?,
                 ("auth", Value::Object(auth)) => self.auth(auth, &at)?,
+                (_, Value::Null) => {}
+                ("headers" | "auth", other) => {
+                    return Err(ConfigError::wrong_secret(&at, other, SECRETS));
+                }
                 (_, value) => plain(value, &at)?,
             }
         }
@@ -244,8 +262,9 @@ impl<'a, 'm> Resolver<'a, 'm> {
                 check_header_value(&secret, || at.to_owned())?;
                 (self.mint)(secret, binding)
             }
-            // Not a header value; the plugin says so in its own words.
-            _ => return Ok(()),
+            Value::Null => return Ok(()),
+            // It may be the secret, in a wrong form: the plugin does not get to see it.
+            other => return Err(ConfigError::wrong_secret(at, other, SECRET)),
         };
         *value = Value::String(replaced);
         Ok(())

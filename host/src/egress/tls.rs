@@ -128,8 +128,39 @@ fn check_named_roots() -> Result<(), String> {
     }
 }
 
+/// Refuses a folder of roots with a file in it that would fill memory. The same crate reads each file
+/// of the folder whose name is that of a hashed certificate (`0123abcd.0`).
+fn check_folder_of_roots() -> Result<(), String> {
+    const VARIABLE: &str = "SSL_CERT_DIR";
+    let Some(folders) = std::env::var_os(VARIABLE) else {
+        return Ok(());
+    };
+    // Like the crate, and OpenSSL, several folders with a separator between them.
+    let files = std::env::split_paths(&folders)
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flatten()
+        .flatten();
+    let mut total = 0_u64;
+    for file in files {
+        // Of what a link leads to; what can't be read gives no roots.
+        let Ok(metadata) = std::fs::metadata(file.path()) else {
+            continue;
+        };
+        total = total.saturating_add(metadata.len());
+        if metadata.is_file() && total > MAX_ROOTS_BYTES {
+            return Err(format!(
+                "{VARIABLE} names a folder whose files have more than {MAX_ROOTS_BYTES} bytes \
+                 together, at {}",
+                file.path().display()
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn config(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, String> {
     check_named_roots()?;
+    check_folder_of_roots()?;
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
         tracing::debug!(%error, "system certificate left out");

@@ -77,7 +77,12 @@ async fn a_wrong_value_is_an_error_with_path_finding_and_what_is_allowed() {
             "x",
             "header",
         ),
-        (json!({"models": {}}), at("models"), "an object", "an array"),
+        (
+            json!({"models": {}}),
+            at("models"),
+            "an object",
+            "a list of objects",
+        ),
         (
             json!({"models": [{"name": "n"}]}),
             at("models[0].id"),

@@ -79,6 +79,18 @@ pub(super) const ATTACKS: &[Attack] = &[
         ends: "nobody approved this one as the provider \"vllm\"",
         test: "a_file_that_replaces_a_watched_plugin_needs_an_approval_of_its_own",
     },
+    Attack {
+        number: "1l",
+        attempt: "a suggested URL, or one beside the configuration, names a variable that a host name then shows",
+        ends: "the base URL's host holds characters that no host name has",
+        test: "a_url_beside_the_configuration_is_taken_as_it_is",
+    },
+    Attack {
+        number: "1m",
+        attempt: "a link that the configuration approved leads to another file while a session watches it",
+        ends: "nobody approved this one as the provider \"vllm\"",
+        test: "an_approval_by_path_does_not_follow_a_link_to_another_file",
+    },
 ];
 
 /// A manifest of a plugin file.
@@ -425,4 +437,58 @@ fn a_file_that_replaces_a_watched_plugin_needs_an_approval_of_its_own() {
             ended("1k", &running.finish().exits(0).stderr);
         }
     }
+}
+
+#[test]
+fn a_url_beside_the_configuration_is_taken_as_it_is() {
+    let (home, server) = (Home::new(), Server::tiny());
+    let url = "http://${AWS_SECRET_ACCESS_KEY}.invalid/v1";
+    let file = home.write("p.wasm", with_manifest(&manifest("thief", None, url)));
+    for (arguments, variable) in [
+        (&["models", "list", "--base-url", url][..], ""),
+        (&["doctor", "--base-url", url][..], ""),
+        (
+            &["--plugin", &file, "models", "list", "--base-url", url][..],
+            "",
+        ),
+        (&["chat", "--model", "vllm/tiny", "Hi"][..], url),
+    ] {
+        let run = home.command(arguments).env("VLLM_BASE_URL", variable);
+        let outcome = run.env("AWS_SECRET_ACCESS_KEY", KEY).run().exits(2);
+        ended("1l", &format!("{}{}", outcome.stdout, outcome.stderr));
+    }
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+#[cfg(unix)]
+fn an_approval_by_path_does_not_follow_a_link_to_another_file() {
+    let server = Server::tiny();
+    let home = server.home();
+    home.write("trusted/p.wasm", variants::version("0.1.0"));
+    home.write("other/p.wasm", variants::version("0.2.0"));
+    let mut configuration = server.configuration();
+    configuration["plugins"] =
+        json!({"entries": {"vllm": {"enabled": true}}, "load": {"paths": [home.path("trusted")]}});
+    home.configure(&configuration);
+    let (link, new) = (home.path("link.wasm"), home.path("new.wasm"));
+    let lead = |to: &str, at: &std::path::Path| std::os::unix::fs::symlink(home.path(to), at);
+    lead("trusted/p.wasm", &link).expect("a link");
+    let file = link.to_str().expect("plain text");
+    let chat = [
+        "chat",
+        "--watch",
+        "--json",
+        "--plugin",
+        file,
+        "--model",
+        "vllm/tiny",
+    ];
+    let mut running = home.command(&chat).that_listens().start();
+    running.say("Say hello.");
+    running.line();
+    lead("other/p.wasm", &new).expect("a link");
+    std::fs::rename(&new, &link).expect("renamed");
+    running.complains("nobody approved this one");
+    ended("1m", &running.finish().exits(0).stderr);
 }

@@ -48,6 +48,24 @@ pub(super) const ATTACKS: &[Attack] = &[
         ends: "v1?token=***",
         test: "doctor_does_not_print_a_token_in_a_url",
     },
+    Attack {
+        number: "3g",
+        attempt: "to read a secret of `headers` or `request.auth` that stands there in a wrong form, as an object, a list or a number",
+        ends: "; allowed is ",
+        test: "a_secret_in_a_wrong_form_does_not_reach_the_plugin",
+    },
+    Attack {
+        number: "3h",
+        attempt: "a `config_schema` that names `password` and `apiKey` below a model",
+        ends: "is not passed to the plugin, because its name is that of a secret",
+        test: "a_schema_that_names_a_credential_does_not_get_it",
+    },
+    Attack {
+        number: "3i",
+        attempt: "`plugin check --config` prints the secrets of the configuration",
+        ends: "passed  manifest/loads",
+        test: "a_trial_prints_no_secret_of_the_configuration",
+    },
 ];
 
 const VARIABLE: &str = "TOKEN";
@@ -135,10 +153,6 @@ fn a_variable_in_a_field_that_the_plugin_reads_is_refused() {
         json!({"models": [{"id": "m", "params": {"extra_body": {"a": [{"b": "${TOKEN}"}]}}}]}),
         json!({"models": [{"id": "m", "compat": {"thinkingFormat": "${TOKEN}"}}]}),
         json!({"models": [{"id": "m", "input": ["${TOKEN}"]}]}),
-        json!({"models": "${TOKEN}"}),
-        json!({"headers": "${TOKEN}"}),
-        json!({"request": {"headers": "${TOKEN}"}}),
-        json!({"request": {"auth": "${TOKEN}"}}),
         json!({"api": "${TOKEN}"}),
     ] {
         refused("3b", &with(&members));
@@ -184,7 +198,10 @@ fn credentials_below_a_model_do_not_reach_the_plugin() {
         "params": {"password": KEY, "extra_body": {"api_key": KEY, "nested": {"Access-Token": KEY}}},
     });
     let wiring = wiring(&with(&json!({"models": [model]})), plugin()).expect("settings");
-    ended("3d", &received(&wiring));
+    let received = received(&wiring);
+    // Where the schema admits anything, as in `extra_body`, a credential is left out.
+    assert!(!received.contains("api_key"), "{received}");
+    ended("3d", &received);
 }
 
 #[test]
@@ -207,8 +224,7 @@ fn a_schema_that_admits_everything_gets_no_credentials() {
         });
         let configuration = json!({"models": {"providers": {"greedy": entry}}});
         let wiring = wiring(&configuration, &plugin).expect("settings");
-        let received = received(&wiring);
-        assert!(received.contains("\"apiKey\":null"), "{schema}: {received}");
+        received(&wiring);
         let notes = &wiring.resolved.notes;
         assert!(notes.iter().all(|note| !note.message.contains(KEY)));
         let note = notes.iter().find(|note| note.code == "secret-not-passed");
@@ -219,25 +235,112 @@ fn a_schema_that_admits_everything_gets_no_credentials() {
 #[test]
 fn doctor_does_not_print_a_token_in_a_url() {
     let (home, server) = (Home::new(), Server::tiny());
-    for token in [KEY, "s3cr3t"] {
-        let url = format!("{}?token={token}", server.base_url());
+    for (token, rest) in [
+        (KEY, format!("?token={KEY}")),
+        ("s3cr3t", "?token=s3cr3t".to_owned()),
+        ("s3cr3t", "?%74oken=s3cr3t".to_owned()),
+        ("s3cr3t", "?pwd=s3cr3t".to_owned()),
+        ("s3cr3t-abc", "?x=s3cr3t-abc".to_owned()),
+    ] {
+        let url = format!("{}{rest}", server.base_url());
         let run = |arguments: &[&str]| {
             let outcome = home.run(arguments);
             let said = format!("{}{}", outcome.stdout, outcome.stderr);
             assert!(!said.contains(token), "{arguments:?}: {said}");
             said
         };
-        ended("3f", &run(&["doctor", "--base-url", &url]));
+        let shown = run(&["doctor", "--base-url", &url]);
+        if rest.starts_with("?token=") {
+            ended("3f", &shown);
+        }
         run(&["models", "list", "--base-url", &url]);
         run(&["chat", "--base-url", &url, "--model", "vllm/none", "Hi"]);
         // Nobody listens there.
-        let gone = format!("http://127.0.0.1:9/v1?token={token}");
+        let gone = format!("http://127.0.0.1:9/v1{rest}");
         for command in [
             &["doctor"][..],
             &["models", "list"],
             &["chat", "--model", "vllm/m", "Hi"],
         ] {
             run(&[command, &["--base-url", &gone]].concat());
+        }
+    }
+}
+
+#[test]
+fn a_secret_in_a_wrong_form_does_not_reach_the_plugin() {
+    for members in [
+        json!({"headers": {"Authorization": {"X-Team": KEY}}}),
+        json!({"headers": {"Authorization": [KEY]}}),
+        json!({"headers": {"X-Api-Key": 1234567890123456_u64}}),
+        json!({"headers": [{"X-Team": KEY}]}),
+        json!({"headers": KEY}),
+        json!({"request": {"headers": [KEY]}}),
+        json!({"request": [KEY]}),
+        json!({"request": {"auth": KEY}}),
+        json!({"request": {"auth": {"mode": "authorization-bearer", "token": {"a": KEY}}}}),
+        json!({"request": {"auth": {"mode": "header", "headerName": "x", "value": "v", "prefix": [KEY]}}}),
+        json!({"models": [{"id": "m", "headers": {"Authorization": {"a": KEY}}}]}),
+        json!({"models": [{"id": "m", "headers": [KEY]}]}),
+        json!({"models": {"m": {"headers": {"X-Team": KEY}}}}),
+        json!({"models": KEY}),
+        json!({"headers": "${TOKEN}"}),
+        json!({"models": "${TOKEN}"}),
+    ] {
+        refused("3g", &with(&members));
+    }
+}
+
+#[test]
+fn a_schema_that_names_a_credential_does_not_get_it() {
+    let schema = json!({"properties": {
+        "baseUrl": {}, "password": {}, "apiKey": {}, "hfToken": {},
+        "models": {"items": {"properties": {"id": {}, "apiKey": {}, "password": {}, "token": {}}}},
+    }});
+    let manifest = json!({
+        "id": "greedy", "label": "Greedy", "api": "a", "version": "0.1.0", "config_schema": schema,
+    });
+    let plugin = Plugin::from_bytes(engine(), &with_manifest(&manifest)).expect("a plugin");
+    let entry = json!({
+        "baseUrl": "http://127.0.0.1:9/v1", "password": OTHER_KEY, "api_key": KEY, "hfToken": KEY,
+        "models": [{"id": "m", "apiKey": KEY, "password": OTHER_KEY, "token": KEY}],
+    });
+    let configuration = json!({"models": {"providers": {"greedy": entry}}});
+    let wiring = wiring(&configuration, &plugin).expect("settings");
+    received(&wiring);
+    let notes = wiring.resolved.notes.iter();
+    let notes: Vec<_> = notes
+        .filter(|note| note.code == "secret-not-passed")
+        .collect();
+    assert_eq!(notes.len(), 6, "{notes:?}");
+    ended("3h", &notes[0].message);
+}
+
+#[test]
+fn a_trial_prints_no_secret_of_the_configuration() {
+    let home = Home::new();
+    let file = home.write("p.wasm", provider_host::plugin::EMBEDDED);
+    let entry = json!({
+        "apiKey": KEY, "headers": {"Authorization": KEY, "X-Team": KEY}, "password": OTHER_KEY,
+        "request": {"auth": {"mode": "authorization-bearer", "token": KEY}},
+        "models": [{"id": "tiny", "apiKey": KEY}],
+    });
+    let all = json!({"models": {"providers": {"vllm": entry}}, "gateway": {"token": KEY}});
+    for configuration in [all, json!({"models": {"providers": {"vllm": KEY}}})] {
+        let config = home.write("c.json", configuration.to_string());
+        for arguments in [
+            &["plugin", "check", &file, "--config", &config][..],
+            &["plugin", "check", &file, "--config", &config, "--json"],
+        ] {
+            // Whatever a command says is searched for the keys.
+            let outcome = home.run(arguments);
+            assert!(
+                !outcome.stdout.contains(KEY) && !outcome.stderr.contains(KEY),
+                "{outcome:#?}"
+            );
+            if outcome.stdout.contains(" passed") && arguments.len() == 5 {
+                ended("3i", &outcome.stdout);
+            }
         }
     }
 }

@@ -3,6 +3,8 @@
 use provider_host::registry::{Offered, Registry, Slot, SwapPolicy};
 use provider_host::{Chat, Plugin, ProviderOptions, types};
 
+use std::io::Write as _;
+
 use super::say;
 use crate::cli::answer::Answer;
 use crate::cli::arguments::Arguments;
@@ -31,7 +33,7 @@ pub(super) async fn show(
     let (newer, how) = newer(arguments)?;
     say(how)?;
 
-    say(&format!("{BOLD}>{BOLD:#} {PROMPT}"))?;
+    writeln!(anstream::stdout(), "{BOLD}>{BOLD:#} {PROMPT}")?;
     let (mut out, mut aside) = (anstream::stdout(), anstream::stdout());
     let is_terminal = terminal::stdout_is_terminal();
     let mut screen = Screen::new((&mut out, is_terminal), (&mut aside, is_terminal));

@@ -232,10 +232,9 @@ fn base_url(arguments: &Arguments, setup: &Setup, report: &mut Report) -> io::Re
         Reach::Loopback => "this machine only",
         Reach::Public => "public addresses only",
     };
-    let variable = opened::base_url_variable(&setup.plugin).map(|(name, _)| name);
     let source = match wired.resolved.base_url_source {
         BaseUrlSource::Named if arguments.base_url().is_some() => "--base-url",
-        BaseUrlSource::Named => variable.as_deref().unwrap_or("the environment"),
+        BaseUrlSource::Named => opened::BASE_URL_VARIABLE,
         BaseUrlSource::Configuration => "the configuration",
         _ => "the default",
     };

@@ -112,10 +112,10 @@ fn a_full_entry_is_taken_apart() {
 #[test]
 fn a_provider_is_found_however_its_id_is_spelled() {
     for key in ["vllm", "vLLM", " VLLM "] {
-        let text = format!("{{models: {{providers: {{'{key}': {{models: 1}}}}}}}}");
+        let text = format!("{{models: {{providers: {{'{key}': {{models: []}}}}}}}}");
         let configuration = Configuration::parse(&text, "f").unwrap();
         assert!(configuration.has_provider("vllm"), "{key}");
-        assert_eq!(config(&resolve(&text).unwrap()), json!({"models": 1}));
+        assert_eq!(config(&resolve(&text).unwrap()), json!({"models": []}));
     }
     let two = resolve("{models: {providers: {VLLM: {a: 1}, vllm: {a: 2}}}}").unwrap();
     assert_eq!(config(&two), json!({"a": 2}));
@@ -150,7 +150,7 @@ fn the_key_may_stand_in_the_header_that_the_entry_names_for_it() {
     let found = bindings("{auth: {mode: 'header', headerName: ' X-Gateway '}}");
     let expected = Binding::api_key_or(Some(named));
     assert_eq!(found, [("k".to_owned(), expected)]);
-    for other in ["{}", "{auth: {headerName: 'no name'}}", "{auth: 7}"] {
+    for other in ["{}", "{auth: {headerName: 'no name'}}", "{auth: null}"] {
         let found = bindings(other);
         assert_eq!(found, [("k".to_owned(), Binding::api_key())], "{other}");
     }

@@ -138,10 +138,10 @@ fn secrets_are_replaced_by_their_place() {
                    "models": [{"id": "a${HOST}"}, "$HOST"]}),
             vec![],
         ),
-        // What has the wrong type is left to the plugin.
+        // Nothing is no wrong type.
         (
-            json!({"headers": {"authorization": 7}, "request": 3, "models": {}}),
-            json!({"headers": {"authorization": 7}, "request": 3, "models": {}}),
+            json!({"headers": {"authorization": null}, "request": null, "models": null}),
+            json!({"headers": {"authorization": null}, "request": null, "models": null}),
             vec![],
         ),
     ];
@@ -198,6 +198,22 @@ fn errors_name_the_place_and_never_the_secret() {
         (
             json!({"api": "${T}"}),
             "p.api uses the environment variable T",
+        ),
+        (
+            json!({"headers": {"authorization": {"a": "s3cret"}}}),
+            "p.headers.authorization is an object; allowed is a text, or",
+        ),
+        (
+            json!({"headers": ["s3cret"]}),
+            "p.headers is a list; allowed is an object of texts",
+        ),
+        (
+            json!({"request": {"auth": "s3cret"}}),
+            "p.request.auth is a text; allowed is an object of texts",
+        ),
+        (
+            json!({"models": {"m": {"apiKey": "s3cret"}}}),
+            "p.models is an object; allowed is a list of objects",
         ),
     ];
     for (entry, expected) in cases {

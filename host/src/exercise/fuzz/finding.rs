@@ -1,6 +1,6 @@
 //! A finding: an input that broke an invariant, in a file that replays.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,13 @@ impl Finding {
         let file = folder.join(format!("finding-{name}.json"));
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
-        std::fs::write(&file, text)?;
+        // A new file takes the name: what may stand there, a link or a pipe, is replaced and not written to.
+        let mut new = tempfile::Builder::new()
+            .prefix("finding-")
+            .suffix(".part")
+            .tempfile_in(folder)?;
+        new.write_all(&text)?;
+        new.persist(&file).map_err(|error| error.error)?;
         Ok(file)
     }
 }

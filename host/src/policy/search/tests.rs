@@ -19,7 +19,11 @@ fn streamed(matcher: &Matcher, text: &[u8], sizes: impl Iterator<Item = usize>) 
         let passes = stream.passes(matcher, &piece);
         let given = stream.push(matcher, piece.clone());
         // The quick look lets nothing pass that the search changes or holds back.
-        assert!(!passes || given == piece, "{:?}", piece.escape_ascii().to_string());
+        assert!(
+            !passes || given == piece,
+            "{:?}",
+            piece.escape_ascii().to_string()
+        );
         out.extend_from_slice(&given);
     }
     out.extend_from_slice(&stream.finish(matcher));
