@@ -310,14 +310,12 @@ fn may_be_reused<T>(response: &http::Response<T>) -> bool {
     !(internal || timed_out || two_ends || contradiction || old)
 }
 
-/// Whether a line of a request's body could be taken for the first line of a request, by a server that did not read the
-/// body: it begins with a letter, as a method does. Lines of JSON begin with brackets, braces and quotation marks.
+/// Whether a part of a request's body could be taken for a request, by a server that did not read the body. JSON in one
+/// line can't: it begins with a brace or a bracket, which no method holds (RFC 9110 §5.6.2), and has no line break that
+/// would end it. Some servers read other characters as a method, so nothing else passes.
 fn reads_as_request(body: &[u8]) -> bool {
-    let mut lines = body.split(|byte| matches!(byte, b'\n' | b'\r'));
-    lines.any(|line| {
-        let first = line.iter().find(|byte| !matches!(byte, 0..=b' '));
-        first.is_some_and(u8::is_ascii_alphabetic)
-    })
+    let begins = matches!(body.first(), None | Some(b'{' | b'['));
+    !begins || body.iter().any(|byte| matches!(byte, b'\n' | b'\r'))
 }
 
 /// The body of a response, and the connection that it comes on.

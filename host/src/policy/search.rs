@@ -54,12 +54,21 @@ const PLACES: usize = 64;
 /// ordinary base64 data by chance.
 const MIN_SPELLED: usize = 8;
 
+/// The shortest part of a secret that is taken out of what the guest reads.
+const GUEST_PART: usize = 32;
+
+/// Backslashes that belong to one escape: those of JSON that is nested in JSON four times. More of
+/// them are text, so that a stream of backslashes is not held back.
+const MAX_SLASHES: usize = 16;
+
 /// Who must not see a secret, and so which secrets and parts count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// The guest: secrets of 16 bytes and more, of which half or more, and 12 bytes or more, stand
-    /// together. Shorter ones may be words of an answer, and a model that is named like the value
-    /// of a header has to go on working.
+    /// The guest: secrets of 16 bytes and more. Shorter ones may be words of an answer, and a model
+    /// that is named like the value of a header has to go on working. Parts count from 32 bytes
+    /// and half of the secret on. What is taken out tells a guest that it guessed right: if short
+    /// parts counted, it could have a server repeat its guesses and extend them byte by byte. Of 32
+    /// bytes more are unknown than can be guessed, also where it knows a scheme and a prefix.
     Guest,
     /// People, logs and recordings: secrets of four bytes and more, and of those each part of 12
     /// bytes, or of half of the secret and at least eight.
@@ -79,7 +88,8 @@ impl Scope {
     fn part(self, length: usize) -> usize {
         let half = length.div_ceil(2);
         match self {
-            Self::Guest => half.max(12),
+            Self::Guest if length < GUEST_PART => length,
+            Self::Guest => half.max(GUEST_PART),
             Self::Shown => half.clamp(8, 12).min(length),
         }
     }
@@ -160,11 +170,20 @@ impl Matcher {
         }
         for secret in &secrets {
             let part = scope.part(secret.len());
-            for plain in [secret.as_bytes().to_vec(), surrogates(secret)] {
+            let mut plains = vec![secret.as_bytes().to_vec(), surrogates(secret)];
+            // Undoing an escape leaves the backslashes of the secret itself twice.
+            for nested in 0..2 {
+                if secret.contains('\\') {
+                    plains.push(in_json(&plains[if nested == 0 { 0 } else { 2 }]));
+                }
+            }
+            for plain in plains {
                 let view = View::of(&plain, &escaped);
-                let missing = plain.len() - view.bytes.len();
-                if view.bytes.len() >= GRAM {
-                    add(view.bytes.to_vec(), part.saturating_sub(missing).max(GRAM));
+                let length = view.bytes.len();
+                // A line break that is decoded from the secret would make an event wait.
+                let one_line = !view.bytes.iter().any(u8::is_ascii_control);
+                if length >= scope.shortest() && one_line {
+                    add(view.bytes.to_vec(), scope.part(length));
                 }
                 add(plain, part);
             }
@@ -450,9 +469,19 @@ fn hash<const BITS: u32>(gram: u32) -> usize {
     (gram.wrapping_mul(0x9E37_79B1) >> (32 - BITS)) as usize
 }
 
-/// Each gram that a secret can have where any of its characters are escaped.
+/// Each gram that a secret can have where any of its characters are escaped, in either case.
 fn escaped_grams(secret: &str) -> BTreeSet<u32> {
-    let spelled: Vec<Vec<Vec<u8>>> = secret.chars().map(spellings_of).collect();
+    let in_both_cases = |one: char| {
+        let (lower, upper) = (one.to_ascii_lowercase(), one.to_ascii_uppercase());
+        let mut all = spellings_of(lower);
+        if upper != lower {
+            all.extend(spellings_of(upper));
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
+    };
+    let spelled: Vec<Vec<Vec<u8>>> = secret.chars().map(in_both_cases).collect();
     let mut grams = BTreeSet::new();
     for (at, spellings) in spelled.iter().enumerate() {
         for spelling in spellings {
@@ -547,7 +576,7 @@ struct View {
 }
 
 impl View {
-    /// `\uXXXX` behind any number of backslashes and `%XX` are decoded. Backslashes before a byte of
+    /// `\uXXXX` behind up to [`MAX_SLASHES`] backslashes and `%XX` are decoded. Backslashes before a byte of
     /// `escaped` are left out, and belong to it. A surrogate is three bytes, as it is in
     /// [`surrogates`]. Everything else stays, so that what is found in a place depends on the bytes
     /// there alone, and not on where a stream was cut.
@@ -559,7 +588,16 @@ impl View {
         let mut at = 0;
         while at < text.len() {
             let start = at;
-            at += text[at..].iter().take_while(|byte| **byte == b'\\').count();
+            let slashes = text[at..].iter().take_while(|byte| **byte == b'\\').count();
+            at += slashes;
+            if slashes > MAX_SLASHES {
+                // The first of them are no part of an escape.
+                at -= MAX_SLASHES;
+                for at in start..at {
+                    view.push(b"\\", (at, at + 1));
+                }
+                continue;
+            }
             let plain = text.get(at).is_none_or(|byte| !escaped[usize::from(*byte)]);
             if at > start && plain {
                 for at in start..at {
@@ -621,6 +659,18 @@ fn generalized_utf8(unit: u16) -> ([u8; 3], usize) {
     }
 }
 
+/// The text as JSON writes it between its quotation marks, as far as backslashes and these go.
+fn in_json(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 8);
+    for byte in text {
+        if matches!(byte, b'\\' | b'"') {
+            out.push(b'\\');
+        }
+        out.push(*byte);
+    }
+    out
+}
+
 /// The text as UTF-16 would write it, each unit in UTF-8's manner: what [`View`] makes of escapes.
 fn surrogates(text: &str) -> Vec<u8> {
     let units = text.encode_utf16().map(generalized_utf8);
@@ -650,8 +700,8 @@ fn without_cut_escape(text: &[u8]) -> usize {
         return text.len();
     }
     // The backslashes before it belong to it.
-    let slashes = text[..at].iter().rev().take_while(|byte| **byte == b'\\');
-    at - slashes.count()
+    let before = text[..at].iter().rev().take(MAX_SLASHES - 1);
+    at - before.take_while(|byte| **byte == b'\\').count()
 }
 
 /// Base64 and hexadecimal forms with the shortest part of each that stands for `part` bytes.

@@ -17,16 +17,21 @@
 //! | | guest | people, logs, recordings |
 //! |---|---|---|
 //! | secrets | 16 bytes and more | 4 bytes and more |
-//! | parts | half or more, at least 12 bytes | 12 bytes, or half and at least 8 bytes |
+//! | parts | half or more, at least 32 bytes | 12 bytes, or half and at least 8 bytes |
 //! | in pieces | however the network cuts | the same; recordings: over events and JSON strings, too |
 //!
 //! For both: raw, in any letter case; with JSON escapes and percent-encoding, in any mixture; in
 //! base64 (standard and URL-safe, at any alignment, padded or not, alone or behind `user:` or a
 //! scheme); in hexadecimal digits.
 //!
+//! The guest's parts are long because it sees what is taken out: of a short part it could have a
+//! server repeat guesses, and extend the one that is replaced.
+//!
 //! Not found: shorter secrets and parts; a secret that is reversed, hashed, encrypted, compressed,
 //! escaped for HTML, encoded twice, or split by other characters (for the guest also: split over
-//! JSON strings or events, or over several header fields). A server that wants to tell the plugin a
+//! JSON strings or events, or over several header fields); log probabilities, which spell tokens as
+//! decimal bytes and as names of members; of a secret of fewer than six bytes some base64 forms; a
+//! key whose URL-encoding holds a line break, decoded. A server that wants to tell the plugin a
 //! secret can always do so; what is searched for is what servers and proxies do without meaning to.
 
 use super::binding::{Binding, Misplaced, Place};
@@ -50,9 +55,9 @@ const PLACEHOLDER_LEN: usize = PREFIX.len() + 2 * RANDOM_BYTES;
 /// Bytes of names and values of a request's header fields, and of its target, where a secret is
 /// among them. A plugin that could fill a header section up to the limit of a server would learn from
 /// the server's refusal how long the secret is. Servers and proxies allow 8 KiB at the least
-/// (Apache, nginx and gunicorn 8 KiB a line, HAProxy and Node.js 16 KiB in all), so that this much
-/// never comes near.
-pub const HEAD_WITH_SECRET_BYTES: usize = 8 << 10;
+/// (Tomcat 8 KiB in all, Apache, nginx and gunicorn 8 KiB a line, HAProxy and Node.js 16 KiB in
+/// all). Half of that is left for the secret itself and for what the transport adds.
+pub const HEAD_WITH_SECRET_BYTES: usize = 4 << 10;
 
 /// What a redacted secret is replaced by.
 pub(crate) const REDACTED: &str = "***";

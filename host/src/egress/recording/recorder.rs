@@ -235,7 +235,7 @@ fn fields(headers: &HeaderMap, redaction: &Redaction) -> Fields {
             true => REDACTED.to_owned(),
             false => to_latin1(&redaction.bytes(value.as_bytes())),
         };
-        (name.as_str().to_owned(), shown)
+        (redaction.text(name.as_str()), shown)
     };
     headers.iter().map(value).collect()
 }

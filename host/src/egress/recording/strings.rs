@@ -11,7 +11,9 @@
 //!
 //! Not found: the first three bytes, where the first part is that short (they are written before
 //! anything tells them from ordinary text); parts of fewer than 12 bytes under different names; parts
-//! that lie further apart than what is held back ([`super::redaction`]).
+//! that lie further apart than what is held back ([`super::redaction`]), in bytes or in number; tokens
+//! whose `index` counts them, as in the stream of TGI, where each has a name of its own; tokens in
+//! plain `data:` lines with lines of other text, such as `event:`, between them.
 
 use std::ops::Range;
 

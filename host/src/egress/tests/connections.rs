@@ -100,7 +100,11 @@ async fn a_connection_that_another_error_came_on_is_used_again() {
 async fn an_answer_to_a_request_with_a_body_keeps_the_connection_only_if_it_is_a_success() {
     for (status, text, reused) in [
         ("200 OK", "{\"a\": 1}", true),
-        ("200 OK", "{\n  \"a\": [\n    1\n  ]\n}", true),
+        ("200 OK", "{\n  \"a\": [\n    1\n  ]\n}", false),
+        ("200 OK", "[\r\n!X /admin HTTP/1.1\r\n!: ", false),
+        ("200 OK", "[\n1GET / HTTP/1.1", false),
+        ("200 OK", "GET /?", false),
+        ("200 OK", " {}", false),
         ("201 Created", "[]", true),
         ("204 No Content", "{}", true),
         ("400 Bad Request", "", true),

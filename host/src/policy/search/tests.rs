@@ -45,7 +45,7 @@ fn hex(text: &str) -> String {
 }
 
 /// The key in each spelling that has to be found.
-fn spellings() -> Vec<String> {
+fn spellings(scope: Scope) -> Vec<String> {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE};
     let percent: String = KEY.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let mixed: String = KEY
@@ -72,11 +72,11 @@ fn spellings() -> Vec<String> {
         mixed,
         hex(KEY),
         hex(KEY).to_uppercase(),
-        // Half of it, from either side and from the middle.
-        KEY[..16].to_owned(),
-        KEY[16..].to_owned(),
-        KEY[7..25].to_owned(),
     ];
+    if scope == Scope::Shown {
+        // Half of it, from either side and from the middle.
+        all.extend([&KEY[..16], &KEY[16..], &KEY[7..25]].map(str::to_owned));
+    }
     for engine in [&STANDARD, &URL_SAFE] {
         for before in ["", "u:", "user:", "Bearer ", "x"] {
             all.push(engine.encode(format!("{before}{KEY}")));
@@ -91,7 +91,7 @@ fn spellings() -> Vec<String> {
 fn each_spelling_is_found_wherever_it_is_cut() {
     for scope in [Scope::Guest, Scope::Shown] {
         let matcher = matcher(scope, &[KEY]);
-        for spelling in spellings() {
+        for spelling in spellings(scope) {
             let text = format!("data: {{\"error\":\"got {spelling}, no\"}}\n\n");
             let all = text.as_bytes();
             let whole = matcher.bytes(all).into_owned();
@@ -169,6 +169,68 @@ fn only_what_may_be_the_beginning_of_a_secret_waits() {
     let mut stream = Stream::default();
     let event = Bytes::from(format!("data: {}\n\n", &KEY[..11]));
     assert_eq!(stream.push(&matcher, event.clone()), event);
+}
+
+#[test]
+fn a_guest_learns_nothing_from_a_server_that_repeats_its_guesses() {
+    let key = "Bearer sk-9f3c2b7a41d80e5c66f1a2";
+    let guest = matcher(Scope::Guest, &[key]);
+    // It knows the scheme and the prefix, and extends them.
+    for known in 1..key.len() {
+        assert_eq!(guest.text(&key[..known]), key[..known], "{known}");
+    }
+    assert_eq!(guest.text(key), "***");
+    // Of a longer one a part counts that is longer than anything that is known of it.
+    let long = format!("sk-or-v1-{}", "0f1e2d3c4b5a6978".repeat(4));
+    let guest = matcher(Scope::Guest, &[&long]);
+    let half = long.len().div_ceil(2);
+    assert_eq!(guest.text(&long[..half - 1]), long[..half - 1]);
+    assert_eq!(guest.text(&long[half - 1..]), "***");
+}
+
+#[test]
+fn backslashes_without_end_are_given_out_as_they_come() {
+    let matcher = matcher(Scope::Guest, &[KEY]);
+    let mut stream = Stream::default();
+    let mut given = 0;
+    for _ in 0..200_000 {
+        given += stream.push(&matcher, Bytes::from_static(b"\\")).len();
+        assert!(stream.held.len() <= MAX_SLASHES, "{}", stream.held.len());
+    }
+    assert_eq!(given + stream.finish(&matcher).len(), 200_000);
+    // An escape behind them is found, with those that belong to it.
+    let text = format!("{}{}", "\\".repeat(50), unicode_escaped(KEY, false));
+    let whole = matcher.bytes(text.as_bytes()).into_owned();
+    assert!(whole.ends_with(b"***") && whole.len() < 60);
+    for first in 1..text.len() {
+        let sizes = [first].into_iter().chain(std::iter::repeat(7));
+        assert_eq!(streamed(&matcher, text.as_bytes(), sizes), whole, "{first}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_url_encoded_changes_no_ordinary_answer_and_delays_no_event() {
+    let secrets = [
+        "session=%7B%22user%22%3A%22alice%22%2C%22role%22%3A%22assistant%22%7D",
+        "session=Ym9v%0AGOgZ1234567890abcdefghijklmnopqrstuvwxyz",
+    ];
+    let guest = matcher(Scope::Guest, &secrets);
+    for event in [
+        "data: {\"content\":\"The user said blue\"}\n\n",
+        "data: {\"id\":\"c\",\"role\":\"assistant\"}\n\n",
+        "data: session=Ym9v\n\n",
+    ] {
+        let mut stream = Stream::default();
+        let given = stream.push(&guest, Bytes::from_static(event.as_bytes()));
+        assert_eq!(given, event.as_bytes());
+    }
+    for secret in secrets {
+        assert_eq!(guest.text(secret), "***");
+    }
+    assert_eq!(
+        guest.text("session={\"user\":\"alice\",\"role\":\"assistant\"}"),
+        "***"
+    );
 }
 
 #[test]
