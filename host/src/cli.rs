@@ -30,6 +30,7 @@ mod table;
 mod terminal;
 
 use std::future::Future;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -45,7 +46,13 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => {
             // Help and version are no errors and go to stdout; a reader that
             // has gone is none either.
-            let _ = error.print();
+            let words = error.render().to_string();
+            let shown = terminal::escaped_prose(&words);
+            // An argument may have come from a script with anything in it.
+            let _ = match error.use_stderr() && shown != words {
+                true => write!(std::io::stderr(), "{shown}"),
+                false => error.print(),
+            };
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };

@@ -62,10 +62,7 @@ fn on_screen<T>(show: impl FnOnce(&mut Screen<'_>) -> anyhow::Result<T>) -> anyh
         false => Box::new(io::stdout()),
     };
     let mut aside = anstream::stderr();
-    show(&mut Screen::new(
-        (&mut *out, is_terminal),
-        (&mut aside, terminal::stderr_is_terminal()),
-    ))
+    show(&mut Screen::new((&mut *out, is_terminal), &mut aside))
 }
 
 /// Where an answer is written to.

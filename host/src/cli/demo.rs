@@ -150,7 +150,7 @@ async fn chat(
     // Everything in one stream: the order is the story here.
     let (mut out, mut aside) = (anstream::stdout(), anstream::stdout());
     let is_terminal = terminal::stdout_is_terminal();
-    let mut screen = Screen::new((&mut out, is_terminal), (&mut aside, is_terminal));
+    let mut screen = Screen::new((&mut out, is_terminal), &mut aside);
     let mut answer = Answer::whole();
     let mut chat = provider.chat(model, request).await?;
     loop {

@@ -20,7 +20,6 @@ pub(super) struct Screen<'a> {
     /// `out` is a terminal: what could drive it is shown as an escape, and styles
     /// are put in.
     out_is_terminal: bool,
-    aside_is_terminal: bool,
     at: Place,
     /// The text on `out` ends in the middle of a line.
     mid_line: bool,
@@ -41,13 +40,12 @@ impl<'a> Screen<'a> {
     /// `out` gets the answer, `aside` the rest.
     pub(super) fn new(
         (out, out_is_terminal): (&'a mut dyn Write, bool),
-        (aside, aside_is_terminal): (&'a mut dyn Write, bool),
+        aside: &'a mut dyn Write,
     ) -> Self {
         Self {
             out,
             aside,
             out_is_terminal,
-            aside_is_terminal,
             at: Place::Nothing,
             mid_line: false,
             breaks: 0,
@@ -168,7 +166,7 @@ impl<'a> Screen<'a> {
     }
 
     fn reasoning(&mut self, text: &str) -> std::io::Result<()> {
-        let text = self.aside_text(text).into_owned();
+        let text = escaped_prose(text).into_owned();
         let text = if self.at == Place::Reasoning {
             text.as_str()
         } else {
@@ -204,14 +202,6 @@ impl<'a> Screen<'a> {
             Style::new()
         };
         writeln!(self.out, "{style}→ {name}{style:#} {arguments}{flaw}")
-    }
-
-    fn aside_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.aside_is_terminal {
-            escaped_prose(text)
-        } else {
-            Cow::Borrowed(text)
-        }
     }
 }
 
@@ -261,7 +251,7 @@ mod tests {
 
     fn shown(events: &[Event], terminal: bool) -> (String, String) {
         let (mut out, mut aside) = (Vec::new(), Vec::new());
-        let mut screen = Screen::new((&mut out, terminal), (&mut aside, terminal));
+        let mut screen = Screen::new((&mut out, terminal), &mut aside);
         for event in events {
             screen.show(std::slice::from_ref(event)).unwrap();
         }
@@ -348,7 +338,7 @@ mod tests {
         assert_eq!(shown(&events, true).0, "a\\u{7}bc\n");
         let mut out = Vec::new();
         let mut aside = Vec::new();
-        Screen::new((&mut out, false), (&mut aside, false))
+        Screen::new((&mut out, false), &mut aside)
             .show(&events)
             .unwrap();
         assert_eq!(out, b"a\x07b\rc");

@@ -27,6 +27,7 @@
 //! | messages of [`Error`](crate::Error) and of the egress | replaced by U+FFFD |
 //! | the answer itself on a terminal | shown as `\u{202e}`, except what prose needs ([`is_hidden_in_prose`]) |
 //! | the answer itself in a pipe or a file | as it came |
+//! | thinking, which goes to stderr | as an answer on a terminal, wherever it goes |
 //!
 //! Prose needs tab and line feed, the joiners that Persian, Indic scripts and emoji are written with
 //! (U+200C, U+200D), and the variation selectors of emoji and of Mongolian (U+FE00–FE0F, U+180B–180D,

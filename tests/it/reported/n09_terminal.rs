@@ -46,6 +46,12 @@ macro_rules! characters {
                 ends: r"a\u{202e}\u{200e}",
                 test: "a_line_of_the_log_shows_what_is_hidden",
             },
+            Attack {
+                number: "9n",
+                attempt: "all of these in an argument that the command line does not know, in a pipe",
+                ends: r"unexpected argument '--a\u{202e}\u{200e}b' found",
+                test: "an_unknown_argument_is_shown_without_hidden_characters",
+            },
         ];
     };
 }
@@ -264,4 +270,11 @@ fn the_plugin_s_own_quotation_hides_the_same_characters() {
             escaped(&error.message)
         );
     }
+}
+
+#[test]
+fn an_unknown_argument_is_shown_without_hidden_characters() {
+    let outcome = Home::new().run(&["chat", "--a\u{202e}\u{200e}b"]).exits(2);
+    assert_eq!(hidden(&outcome.stderr), None, "{outcome:#?}");
+    ended("9n", &outcome.stderr);
 }

@@ -36,7 +36,7 @@ pub(super) async fn show(
     writeln!(anstream::stdout(), "{BOLD}>{BOLD:#} {PROMPT}")?;
     let (mut out, mut aside) = (anstream::stdout(), anstream::stdout());
     let is_terminal = terminal::stdout_is_terminal();
-    let mut screen = Screen::new((&mut out, is_terminal), (&mut aside, is_terminal));
+    let mut screen = Screen::new((&mut out, is_terminal), &mut aside);
     let mut answer = Answer::whole();
     let mut chat = slot.chat(model, &request::of_prompt(PROMPT)).await?;
     read(&mut chat, BEFORE, &mut answer, &mut screen).await?;
