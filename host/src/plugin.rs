@@ -305,6 +305,12 @@ pub(crate) fn own_key_variable(id: &str) -> String {
     format!("{}_API_KEY", id.to_ascii_uppercase().replace('-', "_"))
 }
 
+/// Whether a text has the form of an id by the contract: `[a-z0-9-]+`, of any length.
+pub(crate) fn is_id(text: &str) -> bool {
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
 /// Requires an id of lower-case ASCII letters, digits and `-`.
 ///
 /// Ids are compared with keys of the configuration and of the key profiles after trimming and
@@ -315,8 +321,7 @@ pub(crate) fn own_key_variable(id: &str) -> String {
 ///
 /// [`ErrorKind::InvalidPlugin`], with the id.
 pub(crate) fn check_id(id: &str) -> Result<()> {
-    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    if !id.is_empty() && id.len() <= MAX_ID_LEN && id.bytes().all(allowed) {
+    if is_id(id) && id.len() <= MAX_ID_LEN {
         return Ok(());
     }
     Err(Error::new(

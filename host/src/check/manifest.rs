@@ -7,6 +7,7 @@ use super::findings::Findings;
 use super::subject::told;
 use crate::bindings::types::Manifest;
 use crate::exercise::{Failure, Script, Wire};
+use crate::plugin::is_id;
 use crate::policy::Origin;
 
 /// The check that a plugin fails which the host does not load.
@@ -129,9 +130,7 @@ async fn constant(subject: &Subject, findings: &mut Findings) {
 
 async fn id(subject: &Subject, findings: &mut Findings) {
     let id = &subject.plugin.manifest().id;
-    let allowed = |one: char| matches!(one, 'a'..='z' | '0'..='9' | '-');
-    let good = !id.is_empty() && id.chars().all(allowed);
-    findings.expect(good, "the id", || format!("{id:?}"));
+    findings.expect(is_id(id), "the id", || format!("{id:?}"));
 }
 
 async fn version(subject: &Subject, findings: &mut Findings) {

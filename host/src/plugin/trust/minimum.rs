@@ -8,7 +8,7 @@ use semver::Version;
 
 use super::refusal::Refusal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plugin::{inspect, no_manifest};
+use crate::plugin::{inspect, is_id, no_manifest};
 
 /// Most characters of a plugin's own words in a refusal.
 const SHOWN: usize = 80;
@@ -87,12 +87,6 @@ fn follows(minimum: &[Minimum], id: &str, version: &str) -> Result<(), Refusal> 
 /// An id as settings and keys are found by: without space around it, in lower case.
 fn normal(id: &str) -> String {
     id.trim().to_lowercase()
-}
-
-/// Whether an id is one by the contract: `[a-z0-9-]+`.
-fn is_id(id: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !id.is_empty() && id.bytes().all(fits)
 }
 
 /// The beginning of a text.
