@@ -20,7 +20,7 @@ use crate::plugin::cache::CompileCache;
 use crate::plugin::compile::MARK;
 use crate::policy::CompileLimits;
 use crate::policy::limits::{SHARED_GUEST_MEMORY, STACK_BYTES};
-use crate::sandbox::{SharedMemory, Turns};
+use crate::sandbox::{FairShare, Scheduler, SharedMemory};
 
 /// Most chats at once, by default. Each reserves 4 GiB of address space (no
 /// memory), which is how wasmtime does without bounds checks.
@@ -99,7 +99,8 @@ struct Inner {
     compile_limits: CompileLimits,
     max_chats: u32,
     memory: Arc<SharedMemory>,
-    turns: Arc<Turns>,
+    scheduler: Arc<Scheduler>,
+    fair_share: Arc<FairShare>,
     clock: Arc<Clock>,
 }
 
@@ -132,8 +133,10 @@ impl Engine {
                 ),
             )
         })?;
-        let turns = Arc::new(Turns::new());
-        let clock = start_clock(&wasmtime, turns.clone())?;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let scheduler = Arc::new(Scheduler::new(processors));
+        let fair_share = Arc::new(FairShare::new(processors));
+        let clock = start_clock(&wasmtime, scheduler.clone(), fair_share.clone())?;
         Ok(Self {
             inner: Arc::new(Inner {
                 wasmtime,
@@ -144,7 +147,8 @@ impl Engine {
                 compile_limits: options.compile_limits,
                 max_chats: options.max_chats,
                 memory: Arc::new(SharedMemory::new(options.shared_guest_memory)),
-                turns,
+                scheduler,
+                fair_share,
                 clock,
             }),
         })
@@ -163,9 +167,14 @@ impl Engine {
         &self.inner.memory
     }
 
-    /// Who computes next.
-    pub(crate) fn turns(&self) -> &Arc<Turns> {
-        &self.inner.turns
+    /// The permits for chats that are overdrawn.
+    pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.inner.scheduler
+    }
+
+    /// What chats may compute without a permit.
+    pub(crate) fn fair_share(&self) -> &Arc<FairShare> {
+        &self.inner.fair_share
     }
 
     pub(crate) fn clock(&self) -> &Arc<Clock> {
@@ -245,7 +254,11 @@ fn code() -> Config {
 }
 
 /// Ticks the engine's epoch until the engine is gone, while guests run.
-fn start_clock(engine: &wasmtime::Engine, turns: Arc<Turns>) -> Result<Arc<Clock>> {
+fn start_clock(
+    engine: &wasmtime::Engine,
+    scheduler: Arc<Scheduler>,
+    fair_share: Arc<FairShare>,
+) -> Result<Arc<Clock>> {
     let weak = engine.weak();
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new()
@@ -256,14 +269,18 @@ fn start_clock(engine: &wasmtime::Engine, turns: Arc<Turns>) -> Result<Arc<Clock
             let Ok(clock): Result<Arc<Clock>, _> = receiver.recv() else {
                 return;
             };
-            let mut waiting = false;
+            let mut ticked = Instant::now();
+            let mut busy = false;
             loop {
-                std::thread::sleep(clock.pace(waiting));
-                clock.rest();
+                clock.wait(busy);
+                clock.rest(ticked.elapsed());
                 let Some(engine) = weak.upgrade() else { break };
                 engine.increment_epoch();
                 drop(engine);
-                waiting = turns.take_back(Instant::now());
+                let now = Instant::now();
+                let over = fair_share.adjust(now.saturating_duration_since(ticked));
+                busy = scheduler.tick(now) || over;
+                ticked = now;
             }
         })
         .map_err(|error| {

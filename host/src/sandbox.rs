@@ -11,16 +11,16 @@
 //!
 //! Everything dies with the store. Nothing is kept from one chat to the next.
 
-mod account;
 mod clock;
+mod cpu_account;
+mod cpu_time;
+mod fair_share;
 mod memory;
 mod meter;
 mod pace;
-mod processor;
-mod purse;
+mod scheduler;
 #[cfg(feature = "check")]
 mod trial;
-mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,14 +43,14 @@ use crate::error::{Error, ErrorKind, Result, printable};
 use crate::grammar::Violation;
 use crate::policy::SandboxLimits;
 
-use account::Account;
 use clock::{Coarse, CoarseClock};
+use cpu_account::CpuAccount;
+pub(crate) use fair_share::FairShare;
 use memory::Held;
 pub(crate) use memory::SharedMemory;
 use meter::{Meter, Stopped};
 use pace::{Overdue, Pace};
-pub(crate) use purse::Purse;
-pub(crate) use turns::Turns;
+pub(crate) use scheduler::Scheduler;
 
 /// The interfaces that a plugin may import, without their versions: any 0.2.x.
 pub(crate) const GIVEN: [&str; 6] = [
@@ -113,7 +113,6 @@ pub(crate) struct Linked {
     chat: chat::GuestIndices,
     token_counter: Option<CountsTokensIndices>,
     health: Option<TellsHealthIndices>,
-    purse: Arc<Purse>,
 }
 
 impl Linked {
@@ -170,7 +169,6 @@ pub(crate) fn link(
             .then(|| TellsHealthIndices::new(&pre))
             .transpose()?,
         pre,
-        purse: Arc::new(Purse::new()),
     })
 }
 
@@ -211,11 +209,14 @@ impl Sandbox {
         http.set_field_size_limit(limits.field_bytes);
         let host_call_fuel = limits.host_call_fuel;
         let hooks = egress.hooks();
-        let account = Arc::new(Account::new(hooks.traffic(), linked.purse.clone()));
+        let account = Arc::new(CpuAccount::new(
+            hooks.traffic(),
+            engine.fair_share().clone(),
+        ));
         let mut pace = Pace::new(
             egress.grant().limits.total_timeout,
             account.clone(),
-            engine.turns().clone(),
+            engine.scheduler().clone(),
             engine.clock().clone(),
         );
         let mut store = Store::new(
@@ -230,14 +231,14 @@ impl Sandbox {
                     stopped_by: None,
                     held: Held::new(engine.memory().clone()),
                     account,
-                    computes: engine.clock().computes(),
+                    clock: engine.clock().clone(),
                 },
             },
         );
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(host_call_fuel);
         store.epoch_deadline_callback(|mut cx| Ok(cx.data_mut().meter.tick()));
-        store.set_epoch_deadline(2);
+        store.set_epoch_deadline(1);
         let start = linked.pre.instantiate_async(&mut store);
         let instance = match pace.of(start).await {
             Ok(instance) => instance,
@@ -424,8 +425,7 @@ impl Sandbox {
 
     fn begin_call(&mut self) {
         self.pace.begin_call();
-        // Two ticks: the one that is under way is not the call's own.
-        self.store.set_epoch_deadline(2);
+        self.store.set_epoch_deadline(1);
     }
 
     /// Tells apart what the provider says went wrong and what became of the

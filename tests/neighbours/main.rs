@@ -1,18 +1,24 @@
 //! A thousand hostile chats beside a hundred healthy ones: do the healthy ones notice?
 //!
-//! One engine, one runtime with as many threads as there are processors, one process. The healthy chats stream from a
-//! paced server on a thread of its own; each event carries the time at which it was written, and its delay is what passed
-//! until the chat gave it out. First they are alone, then beside the hostile ones, then alone again, so that a drift of
-//! the machine is seen. Whatever ends is begun anew, so that there are as many at the end as at the beginning.
+//! One engine, one runtime with as many threads as there are processors, one process. The healthy
+//! chats stream from a paced server on a thread of its own. Each event carries the time at which it
+//! was written, and its delay is what passed until the chat gave it out. First the healthy chats
+//! are alone, then beside the hostile ones. Whatever ends is begun anew, so that there are as many
+//! at the end as at the beginning. The hostile ones talk to a server of their own, which helps
+//! them.
 //!
-//! `cargo test -p provider-host --test neighbours` runs it and prints the table; names of attacks after `--` are the only
-//! ones then. It is a measurement and no gate: a
-//! machine that others use too makes every figure larger, and the ratio is what to read.
+//! `cargo test -p provider-host --test neighbours` runs it and prints the table; names of attacks
+//! after `--` are the only ones then, and a number is that of the hostile chats. It is a measurement
+//! and no gate: a machine that others use too makes every figure larger, and the ratio is what to
+//! read. Processor time that was stolen, and how late the server was, stand beside it.
 
 #[path = "../../host/build/component.rs"]
 #[allow(dead_code, reason = "the recipe of every component")]
 mod component;
 mod figures;
+#[path = "../support/machine.rs"]
+#[allow(unused_imports, reason = "its tests run elsewhere")]
+mod machine;
 #[path = "../support/paced.rs"]
 mod paced;
 mod server;
@@ -29,6 +35,7 @@ use provider_host::types::{ChatRequest, Event, Model, Settings};
 use provider_host::{Engine, EngineOptions, Error, Plugin, Provider, ProviderOptions};
 
 use figures::{Delays, resident_mib};
+use machine::{Lateness, Machine};
 use paced::now;
 
 const HEALTHY: usize = 100;
@@ -56,6 +63,9 @@ const ATTACKS: &[&str] = &[
     "body-that-nobody-reads",
     "endless-text",
     "computing-trickle",
+    "credit-by-single-bytes",
+    "credit-by-bulk",
+    "credit-spent-at-once",
 ];
 
 /// What the hostile ones came to, by attack.
@@ -72,7 +82,12 @@ fn main() {
 }
 
 async fn measure(processors: usize) {
-    let named: Vec<String> = std::env::args().skip(1).collect();
+    let (numbers, named): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|argument| argument.parse::<usize>().is_ok());
+    let hostile_chats = numbers
+        .first()
+        .map_or(HOSTILE, |number| number.parse().expect("a number"));
     let attacks: Vec<&'static str> = ATTACKS
         .iter()
         .copied()
@@ -82,7 +97,9 @@ async fn measure(processors: usize) {
     let mut options = EngineOptions::default();
     options.max_chats = 2_000;
     let engine = Engine::new(options).expect("an engine");
-    let paced = server::start(RATE);
+    let lateness = Arc::new(Lateness::new());
+    let paced = server::start(RATE, lateness.clone());
+    let helper = server::start_helper();
     let healthy = healthy(&engine, paced);
     let hostile = plugin(&engine, "hostile-provider");
 
@@ -92,26 +109,26 @@ async fn measure(processors: usize) {
         tokio::spawn(stream(healthy.clone(), delays.clone(), stop.clone()));
     }
     println!(
-        "{HEALTHY} healthy chats of {RATE} events a second, {HOSTILE} hostile ones, {processors} processors; delays in ms"
+        "{HEALTHY} healthy chats of {RATE} events a second, {hostile_chats} hostile ones, {processors} processors; delays in ms"
     );
     println!(
-        "{:<22}{:>9}{:>9}{:>9}{:>9}{:>10}{:>12}",
-        "", "events", "p50", "p99", "p99.9", "max", "resident"
+        "{:<22}{:>9}{:>9}{:>9}{:>9}{:>10}{:>12}{:>12}   stolen",
+        "", "events", "p50", "p99", "p99.9", "max", "resident", "server max"
     );
 
-    let before = phase("alone", &delays).await;
+    let before = phase("alone", &delays, &lateness).await;
     let ends = Ends::default();
     let attacking = Arc::new(AtomicBool::new(true));
-    for number in 0..HOSTILE {
+    for number in 0..hostile_chats {
         let attack = attacks[number % attacks.len()];
         tokio::spawn(attack_on(
-            hostile_provider(&hostile, attack, paced),
+            hostile_provider(&hostile, attack, helper),
             attack,
             attacking.clone(),
             ends.clone(),
         ));
     }
-    let beside = phase("beside hostile chats", &delays).await;
+    let beside = phase("beside hostile chats", &delays, &lateness).await;
     attacking.store(false, Ordering::Relaxed);
     stop.store(true, Ordering::Relaxed);
     println!("p99 beside / alone: {:.2}", beside / before);
@@ -124,19 +141,23 @@ async fn measure(processors: usize) {
 }
 
 /// Measures for a while; prints a row and gives back its p99.
-async fn phase(name: &str, delays: &Delays) -> f64 {
+async fn phase(name: &str, delays: &Delays, lateness: &Lateness) -> f64 {
     tokio::time::sleep(SETTLE).await;
     delays.clear();
+    lateness.take();
+    let machine = Machine::now();
     tokio::time::sleep(PHASE).await;
     let figures = delays.figures();
     println!(
-        "{name:<22}{:>9}{:>9.2}{:>9.2}{:>9.2}{:>10.2}{:>8} MiB",
+        "{name:<22}{:>9}{:>9.2}{:>9.2}{:>9.2}{:>10.2}{:>8} MiB{:>12.2}   {}",
         figures.count,
         figures.p50,
         figures.p99,
         figures.p999,
         figures.max,
-        resident_mib()
+        resident_mib(),
+        lateness.take().as_secs_f64() * 1e3,
+        machine.since()
     );
     figures.p99
 }

@@ -117,7 +117,6 @@ impl BoundedBody {
     /// Counts a piece that came.
     fn admit(&mut self, data: &Bytes) -> Result<(), TransportError> {
         self.received = true;
-        self.traffic.count(data.len() as u64);
         match self.bytes_left.checked_sub(data.len() as u64) {
             Some(left) => {
                 self.bytes_left = left;
@@ -271,7 +270,12 @@ impl Body for BoundedBody {
             let error = match this.poll_next(cx) {
                 Poll::Ready(Some(Ok(frame))) => match this.take(frame, cx) {
                     Ok(frame) => match this.scrub(frame) {
-                        Some(frame) => return Poll::Ready(Some(Ok(frame))),
+                        Some(frame) => {
+                            if let Some(data) = frame.data_ref() {
+                                this.traffic.count(data.len() as u64);
+                            }
+                            return Poll::Ready(Some(Ok(frame)));
+                        }
                         // All of it may be the beginning of a secret.
                         None => continue,
                     },

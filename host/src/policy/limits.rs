@@ -173,31 +173,32 @@ pub const MESSAGE_BYTES: usize = 8 << 10;
 /// Bytes of a plugin's own word for a kind of error, and of a server's name for one.
 pub const WORD_BYTES: usize = 256;
 
-/// How often an engine's epoch moves on while a guest computes: the longest time for which one that goes on keeps a thread of
-/// the executor.
+/// How often an engine's epoch moves on while a guest computes: the longest time for which one that
+/// goes on keeps a thread of the executor.
 pub const EPOCH_TICK: Duration = Duration::from_millis(1);
 
-/// How often it moves on while all guests only take what comes: how late a loop without end is noticed at first. A thread
-/// that wakes a thousand times a second costs more than a hundred streams do.
-pub const CALM_TICK: Duration = Duration::from_millis(8);
+/// How often it moves on while all guests only decode what they read: how late the first endless
+/// loop is noticed. The clock is quick as soon as one is noticed, or a chat waits for a permit. A
+/// thread that wakes every 8 ms took a fifth of the CPU time of a stream with an event a
+/// millisecond.
+pub const CALM_TICK: Duration = Duration::from_millis(64);
 
-/// What a store may compute before anything has come from its server: starting it and shaping a request take a tenth.
-/// One that is in debt runs when it is its turn, and is not stopped for it.
+/// CPU time that a store may use before its guest has read anything: starting it and shaping a
+/// request take a tenth. A store that has used up its credit needs a permit to compute, and is not
+/// stopped.
 pub const CREDIT: Duration = Duration::from_millis(2);
 
-/// What all stores of a plugin may compute together beyond what their servers' bytes pay for, before none of them gets its
-/// [`CREDIT`] any more: that of a hundred chats which begin at once.
-pub const PLUGIN_CREDIT: Duration = Duration::from_millis(200);
+/// The most credit that a store can save up: what a full read of 64 KiB and its decoding take,
+/// several times. Without a cap a server that works together with its plugin buys seconds.
+pub const CREDIT_CAP: Duration = Duration::from_millis(50);
 
-/// Of what a plugin owes, this part of the time that passes is forgiven: one in fifty, a fiftieth of one processor.
-pub const FORGIVEN: u32 = 50;
+/// Credit for each read of a body that is handed to the guest, however many chunks it came in. An
+/// event that comes alone to a busy machine takes 20 to 80 µs with all that the host does for it,
+/// and an honest chat must not use up its credit.
+pub const CREDIT_PER_READ: Duration = Duration::from_micros(250);
 
-/// What a store may compute for each piece of a body that comes. A piece that comes alone to a busy machine takes 20 to
-/// 80 µs with all that the host does for it; an honest chat must never be in debt.
-pub const PAID_PER_FRAME: Duration = Duration::from_micros(250);
-
-/// What a store may compute for each byte that comes: ten times what decoding it takes.
-pub const PAID_PER_BYTE: Duration = Duration::from_nanos(100);
+/// Credit for each byte of a read: ten times what decoding it takes.
+pub const CREDIT_PER_BYTE: Duration = Duration::from_nanos(100);
 
 /// Bytes of linear memory that each store may hold whatever the others do; a chat of ordinary length needs a quarter.
 pub const GUEST_MEMORY_RESERVE: usize = 8 << 20;

@@ -1,14 +1,19 @@
 //! What a store has used, and which limit stopped it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
-use super::account::Account;
+use super::cpu_account::CpuAccount;
 use super::memory::Held;
+use crate::engine::Clock;
 use crate::policy::SandboxLimits;
 use crate::policy::limits::EPOCH_TICK;
+
+/// A guest that has been computing for so long when a slow tick comes may go on for longer than a
+/// quick tick.
+const SUSPICIOUS: Duration = Duration::from_micros(200);
 
 /// The limit that was reached last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +28,9 @@ pub(super) struct Meter {
     pub(super) limits: SandboxLimits,
     pub(super) stopped_by: Option<Stopped>,
     pub(super) held: Held,
-    pub(super) account: Arc<Account>,
-    /// Tells the engine's clock that somebody computes.
-    pub(super) computes: Arc<AtomicBool>,
+    pub(super) account: Arc<CpuAccount>,
+    /// Is told of a guest that computes.
+    pub(super) clock: Arc<Clock>,
 }
 
 impl Meter {
@@ -36,11 +41,15 @@ impl Meter {
             self.stopped_by = Some(Stopped::ProcessorTime);
             return UpdateDeadline::Interrupt;
         }
-        // The tick may be one that passed while the guest waited: it has just come back then, and may go on.
+        // The tick may be one that passed while the guest waited. It has just begun then, and may
+        // go on.
         if running < EPOCH_TICK {
+            if running >= SUSPICIOUS {
+                self.clock.hurry();
+            }
             return UpdateDeadline::Continue(1);
         }
-        self.computes.store(true, Ordering::Relaxed);
+        self.clock.hurry();
         UpdateDeadline::Yield(1)
     }
 }
@@ -92,8 +101,8 @@ impl ResourceLimiter for Meter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fair_share::FairShare;
     use super::super::memory::SharedMemory;
-    use super::super::purse::Purse;
     use super::*;
     use crate::policy::limits::GUEST_MEMORY_RESERVE;
 
@@ -102,8 +111,8 @@ mod tests {
             limits,
             stopped_by: None,
             held: Held::new(Arc::new(SharedMemory::new(shared))),
-            account: Arc::new(Account::new(Arc::default(), Arc::new(Purse::new()))),
-            computes: Arc::default(),
+            account: Arc::new(CpuAccount::new(Arc::default(), Arc::new(FairShare::new(1)))),
+            clock: Arc::new(Clock::new(std::thread::current())),
         }
     }
 

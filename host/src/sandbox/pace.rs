@@ -1,4 +1,4 @@
-//! How the calls of one store go on: counted, in turn, and not for ever.
+//! CPU accounting, scheduling and deadlines of one store's calls.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::account::Account;
-use super::turns::Turns;
+use super::cpu_account::CpuAccount;
+use super::scheduler::Scheduler;
 use crate::alarm::Alarm;
 use crate::engine::Clock;
-use crate::policy::limits::FOREVER;
+use crate::policy::limits::{EPOCH_TICK, FOREVER};
 
 /// What a call may take beyond the longest exchange, for the guest to say how that ended.
 const GRACE: Duration = Duration::from_secs(2);
@@ -24,8 +24,8 @@ pub(super) struct Overdue(pub(super) Duration);
 pub(super) struct Pace {
     /// How long one call may take, waiting included.
     patience: Duration,
-    account: Arc<Account>,
-    turns: Arc<Turns>,
+    account: Arc<CpuAccount>,
+    scheduler: Arc<Scheduler>,
     clock: Arc<Clock>,
     alarm: Alarm,
 }
@@ -34,14 +34,14 @@ impl Pace {
     /// For a store whose exchanges take `exchange` at most.
     pub(super) fn new(
         exchange: Duration,
-        account: Arc<Account>,
-        turns: Arc<Turns>,
+        account: Arc<CpuAccount>,
+        scheduler: Arc<Scheduler>,
         clock: Arc<Clock>,
     ) -> Self {
         Self {
             patience: exchange.saturating_add(GRACE),
             account,
-            turns,
+            scheduler,
             clock,
             alarm: Alarm::default(),
         }
@@ -69,7 +69,7 @@ impl Pace {
 
     /// The same where several calls have their time together: `left` is what is left of it, before and after this one.
     ///
-    /// Each poll is counted, and waits its turn while the store is in debt.
+    /// The CPU time of each poll is counted. A poll waits for a permit if the store needs one.
     pub(super) async fn within<T>(
         &mut self,
         left: &mut Duration,
@@ -80,23 +80,31 @@ impl Pace {
             return Err(overdue.into());
         }
         let mut call = pin!(call);
-        let mut place = self.turns.place();
+        let mut entry = self.scheduler.entry();
         let mut began = None;
         let ended = poll_fn(|cx| {
             self.clock.used();
-            let turn = match self.account.debt() {
-                None => {
-                    place.leave();
-                    Poll::Ready(None)
+            let permit = if self.account.needs_permit() {
+                let permit = entry.poll_permit(self.account.used_up(), cx);
+                if permit.is_pending() {
+                    self.clock.hurry();
                 }
-                Some(debt) => place.poll_turn(debt, cx).map(Some),
+                permit.map(Some)
+            } else {
+                entry.leave();
+                Poll::Ready(None)
             };
-            let now = match turn {
-                Poll::Ready(turn) => {
+            let now = match permit {
+                Poll::Ready(permit) => {
                     let entered = self.account.enter(self.clock.is_alert());
                     let polled = call.as_mut().poll(cx);
-                    let now = self.account.leave(entered);
-                    drop(turn);
+                    let (now, used) = self.account.leave(entered, permit.is_some());
+                    if let Some(permit) = permit {
+                        self.account.use_up(permit.used(used));
+                    }
+                    if used >= EPOCH_TICK {
+                        self.clock.hurry();
+                    }
                     let began = *began.get_or_insert(entered);
                     if let Poll::Ready(result) = polled {
                         *left = left.saturating_sub(now.duration_since(began));

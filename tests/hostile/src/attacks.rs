@@ -1,6 +1,7 @@
 //! The attacks, each by itself.
 
 mod computing;
+mod credit;
 mod exchanges;
 mod giants;
 mod handles;
@@ -147,6 +148,9 @@ pub(crate) const ALL: &[(&str, Attack)] = &[
     ("endless-arguments", Says(lies::endless_arguments)),
     ("trickle", Says(lies::trickle)),
     ("computing-trickle", Says(lies::computing_trickle)),
+    ("credit-by-single-bytes", Says(credit::by_single_bytes)),
+    ("credit-by-bulk", Says(credit::by_bulk)),
+    ("credit-spent-at-once", Says(credit::spent_at_once)),
     ("giant-event", Says(lies::giant_event)),
     ("more-events-than-asked", Says(lies::more_events_than_asked)),
     ("million-events", Says(lies::million_events)),

@@ -230,6 +230,12 @@ attacks! {
         NEXT => Limit("time (");
     "computing-trickle": "the same, computing between two words for less than one call may",
         NEXT => Limit("time (");
+    "credit-by-single-bytes": "to read single bytes from a server that helps, and to compute 50 ms on the credit for them, again and again",
+        NEXT => Limit("time (");
+    "credit-by-bulk": "the same with bulk",
+        NEXT => Limit("time (");
+    "credit-spent-at-once": "the same with each read's credit spent at once",
+        NEXT => Limit("time (");
     "giant-event": "a text of 24 MiB",
         NEXT => TOO_MUCH;
     "more-events-than-asked": "a thousand events where fewer were asked for; the host hands them out as they are asked for",

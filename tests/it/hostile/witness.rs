@@ -1,7 +1,7 @@
 //! A server that writes down every byte it gets: what reached it is what got out.
 //!
 //! It answers each request in two bytes, but for a few paths: `/redirect/STATUS` sends on to another server, `/silence` is
-//! never answered, and the answer to `/endless` has no end.
+//! never answered, the answer to `/endless` has no end, and that to `/drops` has none either and comes in single bytes.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +68,14 @@ async fn answer(socket: &mut TcpStream, request: &str, elsewhere: &str) -> std::
         loop {
             socket.write_all(&[b'a'; 16 << 10]).await?;
             tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    if path == "/drops" {
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        socket.write_all(head).await?;
+        loop {
+            socket.write_all(b"1\r\na\r\n").await?;
+            tokio::task::yield_now().await;
         }
     }
     let answer = match path.strip_prefix("/redirect/") {
