@@ -70,7 +70,6 @@ mod network;
 mod pool;
 pub mod recording;
 mod resolver;
-mod shortage;
 mod tls;
 mod traffic;
 mod transport;

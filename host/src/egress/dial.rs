@@ -3,12 +3,13 @@
 //! The name is resolved here and nowhere else, every address is judged, and the judged address is the one that is
 //! dialled, so an answer of the resolver cannot change between the two.
 
+use super::TransportError;
 use super::lookup::LookupsUsedUp;
 use super::resolver::Resolver;
 use super::tls::Tls;
-use super::{TransportError, shortage};
 use crate::policy::origin::Scheme;
 use crate::policy::{Grant, Origin, Reach};
+use crate::shortage;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -8,6 +8,7 @@
 
 use crate::policy::quote::quote;
 use crate::policy::{Denial, Prohibited};
+use crate::shortage;
 use std::net::SocketAddr;
 use std::time::Duration;
 use wasmtime_wasi_http::Error as WasiError;
@@ -212,10 +213,7 @@ impl TransportError {
             Self::LookupsUsedUp { .. } => {
                 "try again later, and look for providers whose names the name server of this machine does not answer"
             }
-            Self::OutOfResources { .. } => {
-                "try again later; the limit on open files (ulimit -n) is too low, or this program or machine has too \
-                 much open"
-            }
+            Self::OutOfResources { .. } => shortage::REMEDY,
             Self::RequestBodyTooLarge { .. } => "send fewer or smaller images",
             Self::Dns { .. } => {
                 "check the host in `baseUrl`, and that this machine can look up names"

@@ -16,10 +16,10 @@
 //! - A name that gets no thread within [`LOOKUP_QUEUE_TIME`] fails as [`LookupsUsedUp`], which says
 //!   that this host is full, and not that the name is wrong.
 
-use super::shortage;
 use crate::policy::limits::{
     LOOKUP_FAILURE_KEPT, LOOKUP_QUEUE_TIME, LOOKUP_RECORD_KEPT, LOOKUP_SLOW, LOOKUP_THREAD_KEPT,
 };
+use crate::shortage;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::IpAddr;

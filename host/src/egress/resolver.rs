@@ -5,8 +5,8 @@
 
 use super::connections::descriptor_limit;
 use super::lookup::{Failure, Lookups, Outcome};
-use super::shortage;
 use crate::policy::limits::{LOOKUP_FAILURE_KEPT, LOOKUP_THREADS, LOOKUP_TIME};
+use crate::shortage;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs as _};

@@ -3,9 +3,10 @@
 //! The system's roots are read on the first connection and not before. Reading them takes milliseconds, and a provider
 //! on plain HTTP never needs them.
 
-use super::{TransportError, shortage};
+use super::TransportError;
 use crate::file::{self, FileError, Links};
 use crate::policy::Origin;
+use crate::shortage;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use std::io;

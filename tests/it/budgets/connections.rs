@@ -161,6 +161,8 @@ async fn a_process_without_descriptors_is_overloaded_and_no_server_is_blamed() {
     let tls = format!("https://{server}/v1");
     assert!(honest(&plugin, &plain).await.is_none());
 
+    let file = tempfile::NamedTempFile::new().expect("a file that is no plugin");
+
     // What the embedding program may do: it holds all descriptors that there are.
     let mut all: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     for base_url in [&plain, &named, &unknown, &tls] {
@@ -174,12 +176,16 @@ async fn a_process_without_descriptors_is_overloaded_and_no_server_is_blamed() {
         assert!(error.message().contains("ulimit -n"), "{error}");
         assert!(!error.message().contains("baseUrl"), "{error}");
     }
+    let error = Plugin::from_file(&engine, file.path()).expect_err("no descriptor");
+    assert_eq!(*error.kind(), ErrorKind::Overloaded, "{error:?}");
     // One is enough to connect, and not to read the certificates beside it.
     all.pop();
     let error = honest(&plugin, &tls).await.expect("no descriptor");
     assert_eq!(*error.kind(), ErrorKind::Overloaded, "{error:?}");
     assert!(honest(&plugin, &plain).await.is_none());
     drop(all);
+    let error = Plugin::from_file(&engine, file.path()).expect_err("no plugin");
+    assert_eq!(*error.kind(), ErrorKind::InvalidPlugin, "{error:?}");
     for base_url in [&plain, &named] {
         let error = honest(&plugin, base_url).await;
         assert!(error.is_none(), "{base_url}: {error:?}");

@@ -4,8 +4,12 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
+/// What to do about it, for a message.
+pub(crate) const REMEDY: &str = "try again later; the limit on open files (ulimit -n) is too low, or this program or \
+     machine has too much open";
+
 /// Whether the process or the machine has no descriptor, memory or port left for another socket.
-pub(super) fn is(error: &io::Error) -> bool {
+pub(crate) fn is(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(is_code)
 }
 
@@ -14,7 +18,7 @@ pub(super) fn is(error: &io::Error) -> bool {
 /// `EADDRNOTAVAIL` has two causes: all local ports are in use, or there is no local address from
 /// which this one could be reached, such as `::1` without IPv6. A UDP socket needs the same local
 /// address and a port of another kind. Connecting it sends nothing.
-pub(super) fn of_connecting(error: &io::Error, address: SocketAddr) -> bool {
+pub(crate) fn of_connecting(error: &io::Error, address: SocketAddr) -> bool {
     if error.kind() != io::ErrorKind::AddrNotAvailable {
         return is(error);
     }
@@ -29,13 +33,13 @@ pub(super) fn of_connecting(error: &io::Error, address: SocketAddr) -> bool {
 }
 
 /// The error that opening a socket gives now, if it is one of those.
-pub(super) fn now() -> Option<io::Error> {
+pub(crate) fn now() -> Option<io::Error> {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).err().filter(is)
 }
 
 /// Whether this is the code of such an error.
 #[cfg(unix)]
-pub(super) fn is_code(code: i32) -> bool {
+pub(crate) fn is_code(code: i32) -> bool {
     // EAGAIN is what BSDs say for want of ports. Nothing here waits for a socket by that code.
     [
         libc::EMFILE,
@@ -49,7 +53,7 @@ pub(super) fn is_code(code: i32) -> bool {
 
 /// Whether this is the code of such an error.
 #[cfg(windows)]
-pub(super) fn is_code(code: i32) -> bool {
+pub(crate) fn is_code(code: i32) -> bool {
     const WSAEMFILE: i32 = 10024;
     const WSAENOBUFS: i32 = 10055;
     const WSA_NOT_ENOUGH_MEMORY: i32 = 8;
@@ -58,6 +62,6 @@ pub(super) fn is_code(code: i32) -> bool {
 
 /// Whether this is the code of such an error.
 #[cfg(not(any(unix, windows)))]
-pub(super) fn is_code(_: i32) -> bool {
+pub(crate) fn is_code(_: i32) -> bool {
     false
 }
