@@ -118,8 +118,9 @@ impl Egress {
         }
     }
 
-    /// The door for one store. Its connections count in the budget that this process has for all stores without an engine
-    /// and all engines without [`EngineOptions::max_connections`](crate::EngineOptions::max_connections).
+    /// The door for one store. Its connections count in the budget that this process has for all
+    /// stores without an engine and all engines without
+    /// [`EngineOptions::max_connections`](crate::EngineOptions::max_connections).
     #[must_use]
     pub fn hooks(&self) -> Hooks {
         self.hooks_within(&Connections::of_process())

@@ -50,13 +50,14 @@ pub struct EngineOptions {
     /// ([`GUEST_MEMORY_RESERVE`](crate::policy::limits::GUEST_MEMORY_RESERVE)):
     /// [`SHARED_GUEST_MEMORY`]. One that wants more fails as overloaded.
     pub shared_guest_memory: usize,
-    /// Most connections to model servers that its chats have open together, idle ones included. A chat
-    /// that needs one more fails as overloaded; one that has a connection may have more only out of a
-    /// quarter of these ([`CONNECTIONS_BEYOND_FIRST`](crate::policy::limits::CONNECTIONS_BEYOND_FIRST)).
+    /// Most connections to model servers that its chats have open together, idle ones included. A
+    /// chat that needs one more fails as overloaded; one that has a connection may have more only
+    /// out of a quarter of these
+    /// ([`CONNECTIONS_BEYOND_FIRST`](crate::policy::limits::CONNECTIONS_BEYOND_FIRST)).
     ///
     /// None, the default: half of what the process may have open
-    /// ([`CONNECTIONS_OF_DESCRIPTORS`](crate::policy::limits::CONNECTIONS_OF_DESCRIPTORS)), by its soft
-    /// limit when the engine is made, for all engines without a number of their own together.
+    /// ([`CONNECTIONS_OF_DESCRIPTORS`](crate::policy::limits::CONNECTIONS_OF_DESCRIPTORS)), by its
+    /// soft limit when the engine is made, for all engines without a number of their own together.
     pub max_connections: Option<u32>,
     /// Bytes of memory that stay with a chat's place when it ends, cleared, for
     /// the next chat: [`WARM_MEMORY`]. Only what was touched stays, as many times

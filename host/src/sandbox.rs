@@ -474,8 +474,8 @@ impl Sandbox {
         let redact = |text| hooks.redact(text);
         let cause = hooks.last_failure();
         let Some(cause) = cause.filter(|cause| {
-            // Only the host knows why a request was not granted, or that it had no room for it, whatever the plugin
-            // makes of it.
+            // Only the host knows why a request was not granted, or that it had no room for it,
+            // whatever the plugin makes of it.
             transport_speaks || matches!(cause, TransportError::Denied(_)) || cause.is_overload()
         }) else {
             return error.map_texts(redact).bounded();

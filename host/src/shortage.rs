@@ -5,8 +5,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 /// What to do about it, for a message.
-pub(crate) const REMEDY: &str = "try again later; the limit on open files (ulimit -n) is too low, or this program or \
-     machine has too much open";
+pub(crate) const REMEDY: &str = "try again later; the limit on open files (ulimit -n) is too low, or \
+     this program or machine has too much open";
 
 /// Whether the process or the machine has no descriptor, memory or port left for another socket.
 pub(crate) fn is(error: &io::Error) -> bool {

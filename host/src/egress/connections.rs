@@ -9,10 +9,11 @@
 //! - Idle connections, which the pools keep for reuse, are at most another quarter. They are closed
 //!   when a chat needs a connection and the budget has none left.
 //!
-//! So three quarters of the budget can be had by chats with one connection each, whatever others do.
+//! So three quarters of the budget can be had by chats with one connection each, whatever others
+//! do.
 //!
-//! A place is taken when a socket is about to be opened, not while its name is looked up: chats that
-//! wait for a name server hold none.
+//! A place is taken when a socket is about to be opened, not while its name is looked up: chats
+//! that wait for a name server hold none.
 
 use super::TransportError;
 use super::pool::Pool;

@@ -47,7 +47,8 @@ impl Dialer {
         })
     }
 
-    /// The addresses that may be dialled, by `deadline`; `allowed` is the time that the message about late ones names.
+    /// The addresses that may be dialled, by `deadline`; `allowed` is the time that the message
+    /// about late ones names.
     pub(super) async fn addresses(
         &self,
         deadline: Instant,

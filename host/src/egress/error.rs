@@ -32,17 +32,21 @@ pub enum TransportError {
         /// The limit.
         limit: usize,
     },
-    /// The store has a connection, and what all stores may have beyond one each is in use. Nothing was sent.
+    /// The store has a connection, and what all stores may have beyond one each is in use. Nothing
+    /// was sent.
     #[error(
-        "this chat has a connection already, and the {limit} that this host's chats may have beyond one each are in use"
+        "this chat has a connection already, and the {limit} that this host's chats may have beyond \
+         one each are in use"
     )]
     FurtherConnectionsUsedUp {
         /// The limit.
         limit: usize,
     },
-    /// This host looks up as many names as it may at once, and none of them came to an end. Nothing was sent.
+    /// This host looks up as many names as it may at once, and none of them came to an end. Nothing
+    /// was sent.
     #[error(
-        "the name {host} was not looked up: the {limit} lookups that this host may have under way got no answer yet"
+        "the name {host} was not looked up: the {limit} lookups that this host may have under way \
+         got no answer yet"
     )]
     LookupsUsedUp {
         /// The name.
@@ -211,7 +215,8 @@ impl TransportError {
                  EngineOptions::max_connections"
             }
             Self::LookupsUsedUp { .. } => {
-                "try again later, and look for providers whose names the name server of this machine does not answer"
+                "try again later, and look for providers whose names the name server of this \
+                 machine does not answer"
             }
             Self::OutOfResources { .. } => shortage::REMEDY,
             Self::RequestBodyTooLarge { .. } => "send fewer or smaller images",

@@ -1,18 +1,19 @@
 //! Name lookups that block, on a bounded set of threads of their own.
 //!
-//! `getaddrinfo` blocks for as long as the name server is silent, up to half a minute, and cannot be
-//! cancelled. It must therefore not run on threads that others need, such as tokio's blocking pool.
-//! [`Lookups`] keeps these rules:
+//! `getaddrinfo` blocks for as long as the name server is silent, up to half a minute, and cannot
+//! be cancelled. It must therefore not run on threads that others need, such as tokio's blocking
+//! pool. [`Lookups`] keeps these rules:
 //!
 //! - There is one lookup per name. All who ask for the name while it runs wait for the same result.
 //!   A waiter that leaves ends nothing: the lookup goes on, and the next one who asks joins it.
 //! - A result is handed to those who wait and then forgotten, because each connection is judged by
 //!   what its name says at that time. Only a failure is kept, for [`LOOKUP_FAILURE_KEPT`].
-//! - There are at most [`LOOKUP_THREADS`] threads. They start when they are needed and end when they
-//!   have been idle for a while.
-//! - The last threads are reserved: a name whose last lookup was slow does not get the last quarter,
-//!   and one that is not known to be fast does not get the last eighth. So names that no server
-//!   answers hold threads, but not those that the other names need. `localhost` always gets one.
+//! - There are at most [`LOOKUP_THREADS`] threads. They start when they are needed and end when
+//!   they have been idle for a while.
+//! - The last threads are reserved: a name whose last lookup was slow does not get the last
+//!   quarter, and one that is not known to be fast does not get the last eighth. So names that no
+//!   server answers hold threads, but not those that the other names need. `localhost` always gets
+//!   one.
 //! - A name that gets no thread within [`LOOKUP_QUEUE_TIME`] fails as [`LookupsUsedUp`], which says
 //!   that this host is full, and not that the name is wrong.
 

@@ -160,8 +160,8 @@ impl NetworkTransport {
         http::Request::from_parts(parts, body)
     }
 
-    /// Opens a connection. Where the process has no descriptor left, idle connections are closed, and it is tried once
-    /// more.
+    /// Opens a connection. Where the process has no descriptor left, idle connections are closed,
+    /// and it is tried once more.
     async fn connect(&self, timing: &Timing, share: &Share) -> Result<Link, TransportError> {
         let started = Instant::now();
         let (by, allowed) = (timing.connected_by(), timing.connect);

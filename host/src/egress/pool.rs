@@ -5,7 +5,8 @@
 //! connection that nobody waits for does not notice that the server closed it. So that such ones do not lie about for
 //! ever, the pool is swept as long as there is something in it.
 //!
-//! An idle connection keeps its place in the budget of its engine ([`Connections`]), which may have it closed.
+//! An idle connection keeps its place in the budget of its engine ([`Connections`]), which may have
+//! it closed.
 
 use super::TransportError;
 use super::connections::{Connections, Share};
@@ -39,7 +40,8 @@ impl Pool {
         }
     }
 
-    /// The youngest connection that can carry a request now, if there is one, for the store whose share this is.
+    /// The youngest connection that can carry a request now, if there is one, for the store whose
+    /// share this is.
     pub(super) fn take(&self, share: &Share) -> Result<Option<Link>, TransportError> {
         loop {
             let Some((mut link, since)) = self.pop(share.connections()) else {

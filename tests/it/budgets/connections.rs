@@ -1,5 +1,5 @@
-//! File descriptors: chats that hold connections do not keep another from its first one, and a process
-//! without descriptors says so.
+//! File descriptors: chats that hold connections do not keep another from its first one, and a
+//! process without descriptors says so.
 
 use std::fs::File;
 use std::net::SocketAddr;

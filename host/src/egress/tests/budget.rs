@@ -3,7 +3,8 @@
 use super::super::Connections;
 use super::*;
 
-/// A server that begins each answer and holds it, and counts the connections that its clients close.
+/// A server that begins each answer and holds it, and counts the connections that its clients
+/// close.
 async fn holding() -> (SocketAddr, Arc<std::sync::atomic::AtomicUsize>) {
     let closed = Arc::<std::sync::atomic::AtomicUsize>::default();
     let count = Arc::clone(&closed);
