@@ -18,6 +18,9 @@
 //! | `Denied` (scheme, host, port, path, query, base path, method, header, body of a GET, a misplaced secret) | `HTTP-request-denied` | no |
 //! | `NotRecorded` | `HTTP-request-denied` | no |
 //! | `TooManyRequests` | `connection-limit-reached` | no |
+//! | `ConnectionsUsedUp`, `FurtherConnectionsUsedUp` (this host's budget) | `connection-limit-reached` | no |
+//! | `LookupsUsedUp` (this host's threads for names) | `connection-limit-reached` | no |
+//! | `OutOfResources` (descriptors, memory, local ports) | `connection-limit-reached` | no |
 //! | `RequestBodyTooLarge` | `HTTP-request-body-size(limit)` | no |
 //! | `RequestBody` | `internal-error(words)` | no |
 //! | `Configuration` | `configuration-error` | no |
@@ -55,11 +58,13 @@
 //! ```
 
 mod body;
+mod connections;
 mod dial;
 mod error;
 mod error_code;
 mod hooks;
 mod link;
+mod lookup;
 mod metered;
 mod network;
 mod pool;
@@ -69,6 +74,7 @@ mod tls;
 mod traffic;
 mod transport;
 
+pub(crate) use connections::Connections;
 pub use error::TransportError;
 pub use error_code::{error_code, link_http_error_code};
 pub use hooks::Hooks;
@@ -78,6 +84,7 @@ pub(crate) use traffic::Traffic;
 pub use transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
 
 use crate::policy::Grant;
+use connections::Share;
 use std::fmt;
 use std::sync::Arc;
 
@@ -111,10 +118,18 @@ impl Egress {
         }
     }
 
-    /// The door for one store.
+    /// The door for one store. Its connections count in the budget that this process has for all
+    /// stores without an engine and all engines without
+    /// [`EngineOptions::max_connections`](crate::EngineOptions::max_connections).
     #[must_use]
     pub fn hooks(&self) -> Hooks {
-        Hooks::new(Arc::clone(&self.shared))
+        self.hooks_within(&Connections::of_process())
+    }
+
+    /// The door for one store whose connections count in this budget.
+    pub(crate) fn hooks_within(&self, connections: &Arc<Connections>) -> Hooks {
+        let share = Share::new(Arc::clone(connections));
+        Hooks::new(Arc::clone(&self.shared), share)
     }
 
     /// What is granted.

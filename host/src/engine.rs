@@ -13,6 +13,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 
 pub(crate) use clock::Clock;
 
+use crate::egress::Connections;
 use crate::error::{Error, ErrorKind, Result};
 use crate::folders::UserFolders;
 use crate::plugin::Compiler;
@@ -49,6 +50,15 @@ pub struct EngineOptions {
     /// ([`GUEST_MEMORY_RESERVE`](crate::policy::limits::GUEST_MEMORY_RESERVE)):
     /// [`SHARED_GUEST_MEMORY`]. One that wants more fails as overloaded.
     pub shared_guest_memory: usize,
+    /// Most connections to model servers that its chats have open together, idle ones included. A
+    /// chat that needs one more fails as overloaded; one that has a connection may have more only
+    /// out of a quarter of these
+    /// ([`CONNECTIONS_BEYOND_FIRST`](crate::policy::limits::CONNECTIONS_BEYOND_FIRST)).
+    ///
+    /// None, the default: half of what the process may have open
+    /// ([`CONNECTIONS_OF_DESCRIPTORS`](crate::policy::limits::CONNECTIONS_OF_DESCRIPTORS)), by its
+    /// soft limit when the engine is made, for all engines without a number of their own together.
+    pub max_connections: Option<u32>,
     /// Bytes of memory that stay with a chat's place when it ends, cleared, for
     /// the next chat: [`WARM_MEMORY`]. Only what was touched stays, as many times
     /// over as there were chats at once. Giving it back to the system and
@@ -72,6 +82,7 @@ impl Default for EngineOptions {
             cache_dir: None,
             max_chats: DEFAULT_MAX_CHATS,
             shared_guest_memory: SHARED_GUEST_MEMORY,
+            max_connections: None,
             warm_memory: WARM_MEMORY,
             core_dumps: false,
             compiler: Compiler::default(),
@@ -99,6 +110,7 @@ struct Inner {
     compile_limits: CompileLimits,
     max_chats: u32,
     memory: Arc<SharedMemory>,
+    connections: Arc<Connections>,
     scheduler: Arc<Scheduler>,
     fair_share: Arc<FairShare>,
     clock: Arc<Clock>,
@@ -147,6 +159,10 @@ impl Engine {
                 compile_limits: options.compile_limits,
                 max_chats: options.max_chats,
                 memory: Arc::new(SharedMemory::new(options.shared_guest_memory)),
+                connections: match options.max_connections {
+                    Some(most) => Connections::new(usize::try_from(most).unwrap_or(usize::MAX)),
+                    None => Connections::of_process(),
+                },
                 scheduler,
                 fair_share,
                 clock,
@@ -167,7 +183,12 @@ impl Engine {
         &self.inner.memory
     }
 
-    /// The permits for chats that are overdrawn.
+    /// The connections that its chats may have open together.
+    pub(crate) fn connections(&self) -> &Arc<Connections> {
+        &self.inner.connections
+    }
+
+    /// The permits for chats that have used up their credit or their share.
     pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
         &self.inner.scheduler
     }

@@ -115,6 +115,7 @@ pub mod registry;
 mod request;
 pub mod route;
 mod sandbox;
+mod shortage;
 pub mod telemetry;
 mod wiring;
 

@@ -208,7 +208,7 @@ impl Sandbox {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.field_bytes);
         let host_call_fuel = limits.host_call_fuel;
-        let hooks = egress.hooks();
+        let hooks = egress.hooks_within(engine.connections());
         let account = Arc::new(CpuAccount::new(
             hooks.traffic(),
             engine.fair_share().clone(),
@@ -474,11 +474,20 @@ impl Sandbox {
         let redact = |text| hooks.redact(text);
         let cause = hooks.last_failure();
         let Some(cause) = cause.filter(|cause| {
-            // Only the host knows why a request was not granted, whatever the plugin makes of it.
-            transport_speaks || matches!(cause, TransportError::Denied(_))
+            // Only the host knows why a request was not granted, or that it had no room for it,
+            // whatever the plugin makes of it.
+            transport_speaks || matches!(cause, TransportError::Denied(_)) || cause.is_overload()
         }) else {
             return error.map_texts(redact).bounded();
         };
+        if cause.is_overload() && error.status().is_none() {
+            let advice = cause.advice().unwrap_or_default();
+            let message = format!("{cause} ({advice})");
+            return Error::new(ErrorKind::Overloaded, message)
+                .caused_by(cause)
+                .sent(hooks.request_sent())
+                .retryable_later();
+        }
         if !transport_speaks {
             return error.map_texts(redact).bounded().caused_by(cause);
         }

@@ -4,10 +4,12 @@
 //! dialled, so an answer of the resolver cannot change between the two.
 
 use super::TransportError;
+use super::lookup::LookupsUsedUp;
 use super::resolver::Resolver;
 use super::tls::Tls;
 use crate::policy::origin::Scheme;
 use crate::policy::{Grant, Origin, Reach};
+use crate::shortage;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -45,14 +47,24 @@ impl Dialer {
         })
     }
 
-    /// Connects by `deadline`; `allowed` is the time that the message about a late one names.
-    pub(super) async fn dial(
+    /// The addresses that may be dialled, by `deadline`; `allowed` is the time that the message
+    /// about late ones names.
+    pub(super) async fn addresses(
         &self,
         deadline: Instant,
         allowed: Duration,
+    ) -> Result<Vec<SocketAddr>, TransportError> {
+        self.judge(self.resolve(deadline, allowed).await?)
+    }
+
+    /// Connects to one of these addresses by `deadline`.
+    pub(super) async fn connect(
+        &self,
+        addresses: &[SocketAddr],
+        deadline: Instant,
+        allowed: Duration,
     ) -> Result<Stream, TransportError> {
-        let addresses = self.judge(self.resolve(deadline, allowed).await?)?;
-        let tcp = self.connect_any(&addresses, deadline, allowed).await?;
+        let tcp = self.connect_any(addresses, deadline, allowed).await?;
         // Small requests must not wait for each other's acknowledgements; a socket that refuses this still works.
         let _ = tcp.set_nodelay(true);
         let Some(tls) = &self.tls else {
@@ -78,10 +90,7 @@ impl Dialer {
         let host = self.origin.host_text();
         match timeout_at(deadline, self.resolver.resolve(host)).await {
             Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(error)) => Err(TransportError::Dns {
-                host: host.to_owned(),
-                detail: error.to_string(),
-            }),
+            Ok(Err(error)) => Err(lookup_failure(host, &error)),
             Err(_) => Err(TransportError::DnsTimeout {
                 host: host.to_owned(),
                 after: allowed,
@@ -130,7 +139,14 @@ impl Dialer {
             let share = deadline.saturating_duration_since(now) / left;
             match timeout_at(now + share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => failure = Some(connect_failure(address, &error)),
+                Ok(Err(error)) => {
+                    let found = connect_failure(address, &error);
+                    if matches!(found, TransportError::OutOfResources { .. }) {
+                        // It says nothing about the address, and the next one would say it as well.
+                        return Err(found);
+                    }
+                    failure = Some(found);
+                }
                 Err(_) => {
                     failure.get_or_insert_with(|| self.too_late(allowed));
                 }
@@ -152,7 +168,34 @@ impl Dialer {
     }
 }
 
+fn lookup_failure(host: &str, error: &io::Error) -> TransportError {
+    let host = host.to_owned();
+    let used_up = error.get_ref().and_then(|inner| inner.downcast_ref());
+    if let Some(LookupsUsedUp { limit }) = used_up {
+        return TransportError::LookupsUsedUp {
+            host,
+            limit: *limit,
+        };
+    }
+    if shortage::is(error) {
+        return TransportError::OutOfResources {
+            what: format!("what it needs to look up {host}"),
+            detail: error.to_string(),
+        };
+    }
+    TransportError::Dns {
+        host,
+        detail: error.to_string(),
+    }
+}
+
 fn connect_failure(address: SocketAddr, error: &io::Error) -> TransportError {
+    if shortage::of_connecting(error, address) {
+        return TransportError::OutOfResources {
+            what: format!("a connection to {address}"),
+            detail: error.to_string(),
+        };
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => TransportError::Refused { address },
         _ => TransportError::Unreachable {

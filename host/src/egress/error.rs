@@ -8,6 +8,7 @@
 
 use crate::policy::quote::quote;
 use crate::policy::{Denial, Prohibited};
+use crate::shortage;
 use std::net::SocketAddr;
 use std::time::Duration;
 use wasmtime_wasi_http::Error as WasiError;
@@ -24,6 +25,42 @@ pub enum TransportError {
     TooManyRequests {
         /// The limit.
         limit: usize,
+    },
+    /// This host has as many connections open as it may have. Nothing was sent.
+    #[error("this host has {limit} connections to model servers open, as many as it may have")]
+    ConnectionsUsedUp {
+        /// The limit.
+        limit: usize,
+    },
+    /// The store has a connection, and what all stores may have beyond one each is in use. Nothing
+    /// was sent.
+    #[error(
+        "this chat has a connection already, and the {limit} that this host's chats may have beyond \
+         one each are in use"
+    )]
+    FurtherConnectionsUsedUp {
+        /// The limit.
+        limit: usize,
+    },
+    /// This host looks up as many names as it may at once, and none of them came to an end. Nothing
+    /// was sent.
+    #[error(
+        "the name {host} was not looked up: the {limit} lookups that this host may have under way \
+         got no answer yet"
+    )]
+    LookupsUsedUp {
+        /// The name.
+        host: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// The process or the machine has no descriptor, memory or local port left. Nothing was sent.
+    #[error("this host can't open {what}: {}", quote(.detail))]
+    OutOfResources {
+        /// What was to be opened.
+        what: String,
+        /// The operating system's words.
+        detail: String,
     },
     /// The request's body is larger than allowed. Nothing was sent.
     #[error("the request is larger than {limit} bytes, the limit of this host")]
@@ -173,6 +210,15 @@ impl TransportError {
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
+            Self::ConnectionsUsedUp { .. } | Self::FurtherConnectionsUsedUp { .. } => {
+                "try again when a chat has ended, or raise the limit on open files (ulimit -n) or \
+                 EngineOptions::max_connections"
+            }
+            Self::LookupsUsedUp { .. } => {
+                "try again later, and look for providers whose names the name server of this \
+                 machine does not answer"
+            }
+            Self::OutOfResources { .. } => shortage::REMEDY,
             Self::RequestBodyTooLarge { .. } => "send fewer or smaller images",
             Self::Dns { .. } => {
                 "check the host in `baseUrl`, and that this machine can look up names"
@@ -268,6 +314,18 @@ impl TransportError {
         })
     }
 
+    /// Whether this host had no room for the request, which says nothing about the server.
+    #[must_use]
+    pub fn is_overload(&self) -> bool {
+        matches!(
+            self,
+            Self::ConnectionsUsedUp { .. }
+                | Self::FurtherConnectionsUsedUp { .. }
+                | Self::LookupsUsedUp { .. }
+                | Self::OutOfResources { .. }
+        )
+    }
+
     /// Whether the server may have seen the request.
     ///
     /// A request that was sent again because a pooled connection turned out to be closed counts as its second sending.
@@ -312,7 +370,11 @@ impl TransportError {
     pub fn code(&self) -> WasiError {
         match self {
             Self::Denied(_) | Self::NotRecorded(_) => WasiError::HttpRequestDenied,
-            Self::TooManyRequests { .. } => WasiError::ConnectionLimitReached,
+            Self::TooManyRequests { .. }
+            | Self::ConnectionsUsedUp { .. }
+            | Self::FurtherConnectionsUsedUp { .. }
+            | Self::LookupsUsedUp { .. }
+            | Self::OutOfResources { .. } => WasiError::ConnectionLimitReached,
             Self::RequestBodyTooLarge { limit } => WasiError::HttpRequestBodySize(Some(*limit)),
             Self::RequestBody(_) => WasiError::InternalError(Some(self.to_string())),
             Self::Configuration(_) => WasiError::ConfigurationError,

@@ -5,6 +5,7 @@
 //! nothing is followed: a redirect is an answer like any other.
 
 use super::body::{BoundedBody, Bounds};
+use super::connections::Share;
 use super::transport::{ResponseBody, SentAt, Timing};
 use super::{Shared, Traffic, TransportError};
 use crate::policy::limits::FOREVER;
@@ -43,6 +44,7 @@ const OUTGOING_CHUNK_BYTES: usize = 64 << 10;
 /// The HTTP side of one store. Made by [`Egress::hooks`](super::Egress::hooks).
 pub struct Hooks {
     shared: Arc<Shared>,
+    share: Share,
     under_way: Arc<UnderWay>,
     failures: Arc<Failures>,
     sent: Arc<AtomicBool>,
@@ -50,9 +52,10 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, share: Share) -> Self {
         Self {
             shared,
+            share,
             under_way: Arc::default(),
             failures: Arc::default(),
             sent: Arc::default(),
@@ -102,6 +105,7 @@ impl Hooks {
         let failures = Arc::clone(&self.failures);
         let sent = Arc::clone(&self.sent);
         let traffic = Arc::clone(&self.traffic);
+        let share = self.share.clone();
         let slot = Slot::take(&self.under_way, shared.grant.limits.concurrent_requests);
         async move {
             let started = Instant::now();
@@ -109,7 +113,7 @@ impl Hooks {
             let path = uri.path();
             let mut slot = slot.map_err(|error| failures.record(error))?;
             let options = options.unwrap_or_default();
-            let outcome = exchange(&shared, request, options, started, &mut slot).await;
+            let outcome = exchange(&shared, share, request, options, started, &mut slot).await;
             if !matches!(&outcome, Err(error) if !error.request_sent()) {
                 sent.store(true, Ordering::Relaxed);
             }
@@ -178,6 +182,7 @@ type Answer = (
 
 async fn exchange(
     shared: &Shared,
+    share: Share,
     request: http::Request<WasiBody>,
     options: RequestOptions,
     started: Instant,
@@ -207,6 +212,7 @@ async fn exchange(
     *request.method_mut() = parts.method;
     *request.uri_mut() = parts.uri;
     *request.headers_mut() = headers;
+    request.extensions_mut().insert(share);
 
     let called = Instant::now();
     let response = shared.transport.send(request, timing).await;

@@ -12,6 +12,7 @@
 //! A connection that nobody waits for is not moved: one that is idle sees its end when it is taken out of the
 //! [pool](super::pool), or when the pool is swept.
 
+use super::connections::{Connections, Place};
 use super::metered::{Progress, RequestBody, Useless};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Connection, SendRequest};
@@ -40,6 +41,8 @@ pub(super) struct Link {
     useless: Useless,
     progress: Progress,
     runtime: Handle,
+    /// Last, because the socket is closed before its place is another's.
+    place: Place,
 }
 
 /// What became of the answer that was waited for.
@@ -52,6 +55,7 @@ impl Link {
         connection: Connection<TokioIo<T>, RequestBody>,
         useless: Useless,
         progress: Progress,
+        place: Place,
     ) -> Self
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -65,7 +69,18 @@ impl Link {
             useless,
             progress,
             runtime: Handle::current(),
+            place,
         }
+    }
+
+    /// Its place in a budget of connections.
+    pub(super) fn place(&mut self) -> &mut Place {
+        &mut self.place
+    }
+
+    /// Whether its place is one of this budget.
+    pub(super) fn is_of(&self, connections: &Arc<Connections>) -> bool {
+        Arc::ptr_eq(self.place.connections(), connections)
     }
 
     /// The runtime that its socket belongs to.

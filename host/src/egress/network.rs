@@ -24,11 +24,12 @@
 //! - the answer is HTTP/1.1, says in one way only where it ends, and was read to that end,
 //! - nothing came behind it, and the server did not announce that it closes the connection.
 
+use super::connections::{Place, Share};
 use super::dial::{Dialer, Stream};
 use super::link::Link;
 use super::metered::{Metered, Progress, RequestBody, Useless};
 use super::pool::Pool;
-use super::resolver::{Resolver, SystemResolver};
+use super::resolver::{Resolver, Shared, SystemResolver};
 use super::transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
 use super::{TransportError, tls};
 use crate::policy::Grant;
@@ -77,7 +78,7 @@ impl NetworkTransport {
     ///
     /// [`TransportError::Configuration`]: the configured authority is no certificate, or the host cannot have one.
     pub fn new(grant: &Grant) -> Result<Self, TransportError> {
-        Self::with_resolver(grant, Arc::new(SystemResolver))
+        Self::with_shared(grant, Arc::new(SystemResolver))
     }
 
     /// The same with another resolver. Each address that it names is judged as this machine's own are.
@@ -89,6 +90,11 @@ impl NetworkTransport {
         grant: &Grant,
         resolver: Arc<dyn Resolver>,
     ) -> Result<Self, TransportError> {
+        Self::with_shared(grant, Arc::new(Shared::new(resolver)))
+    }
+
+    /// The same with a resolver that makes one lookup for all who wait.
+    fn with_shared(grant: &Grant, resolver: Arc<dyn Resolver>) -> Result<Self, TransportError> {
         let authority = grant.origin.authority();
         let host = HeaderValue::from_str(&authority).map_err(|_| {
             TransportError::Configuration(format!("{authority:?} cannot stand in a Host field"))
@@ -123,8 +129,10 @@ impl NetworkTransport {
         request: http::Request<Bytes>,
         timing: Timing,
     ) -> Result<http::Response<ResponseBody>, TransportError> {
-        let request = self.on_the_wire(request);
-        if let Some(link) = self.pool.take() {
+        let mut request = self.on_the_wire(request);
+        let share = request.extensions_mut().remove();
+        let share = share.unwrap_or_else(Share::unknown);
+        if let Some(link) = self.pool.take(&share)? {
             let progress = link.progress().clone();
             match self.send_on(link, request.clone(), &timing).await {
                 Err(TransportError::Closed(why)) if !progress.answered() => {
@@ -136,7 +144,7 @@ impl NetworkTransport {
                 outcome => return outcome,
             }
         }
-        let link = self.connect(&timing).await?;
+        let link = self.connect(&timing, &share).await?;
         self.send_on(link, request, &timing).await
     }
 
@@ -152,29 +160,41 @@ impl NetworkTransport {
         http::Request::from_parts(parts, body)
     }
 
-    async fn connect(&self, timing: &Timing) -> Result<Link, TransportError> {
+    /// Opens a connection. Where the process has no descriptor left, idle connections are closed,
+    /// and it is tried once more.
+    async fn connect(&self, timing: &Timing, share: &Share) -> Result<Link, TransportError> {
         let started = Instant::now();
-        let stream = self
-            .dialer
-            .dial(timing.connected_by(), timing.connect)
-            .await?;
+        let (by, allowed) = (timing.connected_by(), timing.connect);
+        let frees = |error: &TransportError| {
+            matches!(error, TransportError::OutOfResources { .. })
+                && share.connections().close_all_idle()
+        };
+        let addresses = match self.dialer.addresses(by, allowed).await {
+            Err(error) if frees(&error) => self.dialer.addresses(by, allowed).await,
+            outcome => outcome,
+        }?;
+        let place = share.open()?;
+        let stream = match self.dialer.connect(&addresses, by, allowed).await {
+            Err(error) if frees(&error) => self.dialer.connect(&addresses, by, allowed).await,
+            outcome => outcome,
+        }?;
         let link = match stream {
-            Stream::Plain(tcp) => self.handshake(tcp).await,
-            Stream::Tls(tls) => self.handshake(tls).await,
+            Stream::Plain(tcp) => self.handshake(tcp, place).await,
+            Stream::Tls(tls) => self.handshake(tls, place).await,
         };
         let link = link.map_err(|error| self.head_failure(&error))?;
         tracing::debug!(elapsed = ?started.elapsed(), "connected");
         Ok(link)
     }
 
-    async fn handshake<T>(&self, io: T) -> Result<Link, hyper::Error>
+    async fn handshake<T>(&self, io: T, place: Place) -> Result<Link, hyper::Error>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (useless, progress) = (Useless::default(), Progress::default());
         let io = Metered::new(io, useless.clone(), progress.clone(), self.useless_limit);
         let (http, connection) = self.http.handshake(TokioIo::new(io)).await?;
-        Ok(Link::new(http, connection, useless, progress))
+        Ok(Link::new(http, connection, useless, progress, place))
     }
 
     async fn send_on(

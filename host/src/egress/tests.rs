@@ -1,6 +1,7 @@
 //! The egress through its own door, against servers on this machine that do exactly what a test says.
 
 mod bounds;
+mod budget;
 mod connections;
 mod exchange;
 mod framing;

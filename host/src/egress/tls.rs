@@ -6,6 +6,7 @@
 use super::TransportError;
 use crate::file::{self, FileError, Links};
 use crate::policy::Origin;
+use crate::shortage;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use std::io;
@@ -93,14 +94,14 @@ fn authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TransportErro
 async fn connector(
     authorities: Vec<CertificateDer<'static>>,
 ) -> Result<TlsConnector, TransportError> {
-    let failed = |why: String| {
-        TransportError::Configuration(format!("TLS cannot be set up on this machine: {why}"))
-    };
     let config = tokio::task::spawn_blocking(move || config(authorities))
         .await
-        .map_err(|error| failed(error.to_string()))?
-        .map_err(failed)?;
+        .map_err(|error| unusable(error.to_string()))??;
     Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn unusable(why: String) -> TransportError {
+    TransportError::Configuration(format!("TLS cannot be set up on this machine: {why}"))
 }
 
 /// Most bytes of the file that `SSL_CERT_FILE` names: a bundle of all public authorities has a
@@ -158,26 +159,44 @@ fn check_folder_of_roots() -> Result<(), String> {
     Ok(())
 }
 
-fn config(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, String> {
-    check_named_roots()?;
-    check_folder_of_roots()?;
+fn config(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, TransportError> {
+    check_named_roots().map_err(unusable)?;
+    check_folder_of_roots().map_err(unusable)?;
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
+        if let rustls_native_certs::ErrorKind::Io { inner, path } = &error.kind
+            && shortage::is(inner)
+        {
+            // What could be read is not all, and what is read here is kept.
+            return Err(TransportError::OutOfResources {
+                what: format!("the system's certificates ({})", path.display()),
+                detail: inner.to_string(),
+            });
+        }
         tracing::debug!(%error, "system certificate left out");
+    }
+    if system.certs.is_empty()
+        && let Some(error) = shortage::now()
+    {
+        // Where the certificates are was not found out.
+        return Err(TransportError::OutOfResources {
+            what: "the system's certificates".to_owned(),
+            detail: error.to_string(),
+        });
     }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(system.certs);
     roots.add_parsable_certificates(authorities);
     if roots.is_empty() {
-        return Err(
+        return Err(unusable(
             "no trusted certificates were found; install the system's CA certificates or set `request.tls.ca`"
                 .to_owned(),
-        );
+        ));
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
+        .map_err(|error| unusable(error.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -10,11 +10,13 @@ use std::path::Path;
 use super::MAX_PLUGIN_SIZE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, FileError, Links};
+use crate::shortage;
 
 /// Reads a plugin file.
 ///
 /// # Errors
 ///
+/// [`ErrorKind::Overloaded`] if this process or machine has no descriptor or memory left;
 /// [`ErrorKind::InvalidPlugin`] if it can't be read, is no regular file (a pipe
 /// or a device could hold up the host for ever), or is larger than
 /// [`MAX_PLUGIN_SIZE`].
@@ -30,7 +32,13 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// An error about a file, with the system's own as its cause.
 pub(super) fn failed(kind: ErrorKind, message: String, cause: FileError) -> Error {
-    let error = Error::new(kind, message);
+    let error = match &cause {
+        FileError::Io(cause) if shortage::is(cause) => {
+            let message = format!("{message} ({})", shortage::REMEDY);
+            Error::new(ErrorKind::Overloaded, message).retryable_later()
+        }
+        _ => Error::new(kind, message),
+    };
     match cause {
         FileError::Io(cause) => error.caused_by(cause),
         _ => error,

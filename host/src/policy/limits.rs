@@ -97,6 +97,52 @@ pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Many chats that end together each leave a connection; a small cap here means a new handshake for most of the next.
 pub const POOL_IDLE_CONNECTIONS: usize = 256;
 
+/// Of the files that a process may have open, one in this many may be a connection to a model
+/// server, by default. The other half is the embedding program's: one that serves its users over
+/// the network has a connection to a user for each connection to a server, and files, lookups and
+/// the process that compiles need some as well.
+pub const CONNECTIONS_OF_DESCRIPTORS: usize = 2;
+
+/// Connections where the process has no limit on open files, or the system none that can be asked
+/// for.
+pub const CONNECTIONS_WITHOUT_DESCRIPTOR_LIMIT: usize = 16_384;
+
+/// Of an engine's connections, one in this many may be one beyond the first of its chat. A chat
+/// needs one, and a second at times ([`CONCURRENT_REQUESTS`]), so that three quarters are left for
+/// chats that have none.
+pub const CONNECTIONS_BEYOND_FIRST: usize = 4;
+
+/// Of an engine's connections, one in this many may be idle. They save a handshake, and are closed
+/// when they are needed.
+pub const CONNECTIONS_IDLE: usize = 4;
+
+/// Threads that look names up, over all providers of a process; an eighth of the files that it may
+/// have open, if that is less. Each is held for as long as a name server is silent, half a minute
+/// by default, and a process rarely has as many providers with such a name.
+pub const LOOKUP_THREADS: usize = 256;
+
+/// How long a failed lookup answers whoever asks for the name. A burst of chats then costs one
+/// lookup, and a name server that is back is noticed at once by people's measure.
+pub const LOOKUP_FAILURE_KEPT: Duration = Duration::from_secs(1);
+
+/// A lookup that took longer is slow: its name does not get the last quarter of the threads. Name
+/// servers that work answer within tenths of a second.
+pub const LOOKUP_SLOW: Duration = Duration::from_secs(1);
+
+/// How long a name counts as slow.
+pub const LOOKUP_RECORD_KEPT: Duration = Duration::from_secs(60);
+
+/// How long a name waits for a thread before its chat fails as overloaded: ten times what lookups
+/// take that are not slow.
+pub const LOOKUP_QUEUE_TIME: Duration = Duration::from_secs(1);
+
+/// How long a lookup by a [`Resolver`](crate::egress::Resolver) of the embedder's is joined; after
+/// that it is dropped, and a new one is begun. A C library gives up after 30 s at most by default.
+pub const LOOKUP_TIME: Duration = Duration::from_secs(30);
+
+/// How long a thread that looks names up stays without work.
+pub const LOOKUP_THREAD_KEPT: Duration = Duration::from_secs(10);
+
 limits! {
     /// Bounds on one provider's requests. Times and sizes are per request unless they say otherwise.
     ///

@@ -104,6 +104,7 @@ pub(crate) const ALL: &[(&str, Attack)] = &[
     ("dropped-request", Does(exchanges::dropped_request)),
     ("forgotten-requests", Does(exchanges::forgotten_requests)),
     ("kept-answers", Does(exchanges::kept_answers)),
+    ("held-answers", Does(exchanges::held_answers)),
     ("endless-answer", Does(exchanges::endless_answer)),
     ("left-answers", Does(exchanges::left_answers)),
     ("no-time", Does(exchanges::no_time)),

@@ -160,6 +160,8 @@ attacks! {
         NEXT => Steps(&["forgotten"]);
     "kept-answers": "to keep a hundred answers unread",
         NEXT => Steps(&["4 kept, then denied"]);
+    "held-answers": "to keep every answer unread, and to ask for more without end",
+        NEXT => Limit("time (");
     "endless-answer": "to read an answer that has no end",
         NEXT => Steps(&["failed read"]);
     "left-answers": "fifty answers that have no end, each left in the middle",

@@ -100,6 +100,16 @@ impl Failure {
         use TransportError as E;
         match error {
             E::TooManyRequests { limit } => Self::of("too-many-requests").limit(*limit as u64),
+            E::ConnectionsUsedUp { limit } => Self::of("connections-used-up").limit(*limit as u64),
+            E::FurtherConnectionsUsedUp { limit } => {
+                Self::of("further-connections-used-up").limit(*limit as u64)
+            }
+            E::LookupsUsedUp { host, limit } => {
+                Self::of("lookups-used-up").host(host).limit(*limit as u64)
+            }
+            E::OutOfResources { what, detail } => {
+                Self::of("out-of-resources").host(what).detail(detail)
+            }
             E::RequestBodyTooLarge { limit } => Self::of("request-body-too-large").limit(*limit),
             E::RequestBody(detail) => Self::of("request-body").detail(detail),
             E::Configuration(detail) => Self::of("configuration").detail(detail),
@@ -163,6 +173,13 @@ impl Failure {
         };
         Ok(match self.kind.as_str() {
             "too-many-requests" => E::TooManyRequests { limit: size(limit) },
+            "connections-used-up" => E::ConnectionsUsedUp { limit: size(limit) },
+            "further-connections-used-up" => E::FurtherConnectionsUsedUp { limit: size(limit) },
+            "lookups-used-up" => E::LookupsUsedUp {
+                host,
+                limit: size(limit),
+            },
+            "out-of-resources" => E::OutOfResources { what: host, detail },
             "request-body-too-large" => E::RequestBodyTooLarge { limit },
             "request-body" => E::RequestBody(detail),
             "configuration" | "other" => E::Configuration(detail),
@@ -221,6 +238,16 @@ mod tests {
         let address = "10.0.0.1:8000".parse().unwrap();
         let errors = [
             E::TooManyRequests { limit: 4 },
+            E::ConnectionsUsedUp { limit: 512 },
+            E::FurtherConnectionsUsedUp { limit: 128 },
+            E::LookupsUsedUp {
+                host: host(),
+                limit: 256,
+            },
+            E::OutOfResources {
+                what: "a connection".to_owned(),
+                detail: detail(),
+            },
             E::RequestBodyTooLarge { limit: 5 },
             E::RequestBody(detail()),
             E::Configuration(detail()),

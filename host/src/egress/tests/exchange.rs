@@ -393,6 +393,16 @@ fn every_failure(words: &str) -> Vec<TransportError> {
     vec![
         TransportError::Denied(Denial::Authority),
         TransportError::TooManyRequests { limit: 1 },
+        TransportError::ConnectionsUsedUp { limit: 1 },
+        TransportError::FurtherConnectionsUsedUp { limit: 1 },
+        TransportError::LookupsUsedUp {
+            host: host(),
+            limit: 1,
+        },
+        TransportError::OutOfResources {
+            what: "a connection".to_owned(),
+            detail: text(),
+        },
         TransportError::RequestBodyTooLarge { limit: 1 },
         TransportError::RequestBody(text()),
         TransportError::Configuration(text()),

@@ -166,6 +166,72 @@ impl Resolver for Broken {
     }
 }
 
+/// A resolver that answers once it may, and is slow until then.
+struct Slow {
+    asked: AtomicUsize,
+    may: tokio::sync::watch::Receiver<bool>,
+    words: Option<&'static str>,
+}
+
+impl Resolver for Slow {
+    fn resolve<'a>(&'a self, _: &'a str) -> Resolving<'a> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let mut may = self.may.clone();
+        Box::pin(async move {
+            let _ = may.wait_for(|may| *may).await;
+            match self.words {
+                Some(words) => Err(io::Error::other(words)),
+                None => Ok(vec![Ipv4Addr::LOCALHOST.into()]),
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn all_who_wait_share_one_lookup_of_a_replaced_resolver() {
+    let (server, _) = answering(OK).await;
+    let url = format!("http://gpu.example:{}/v1", server.port());
+    for words in [None, Some("no")] {
+        let (let_go, may) = tokio::sync::watch::channel(false);
+        let resolver = Arc::new(Slow {
+            asked: AtomicUsize::new(0),
+            may,
+            words,
+        });
+        let grant = Grant::new(Origin::parse(&url).unwrap())
+            .with_private_network(true)
+            .with_limits(NetworkLimits::new().with_pool_idle_connections(0));
+        let transport = NetworkTransport::with_resolver(&grant, resolver.clone()).unwrap();
+        let egress = Egress::with_transport(grant, Arc::new(transport));
+        let ask = || {
+            let (egress, url) = (egress.clone(), url.clone());
+            tokio::spawn(async move { fetch(&mut egress.hooks(), get(&url)).await })
+        };
+        let mut waiting: Vec<_> = (0..100).map(|_| ask()).collect();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        // The one that polls the lookup leaves, and others go on with it.
+        for left in waiting.drain(..50) {
+            left.abort();
+        }
+        waiting.extend((0..50).map(|_| ask()));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(resolver.asked.load(Ordering::SeqCst), 1);
+        let_go.send_replace(true);
+        for answer in waiting {
+            assert_eq!(answer.await.unwrap().is_ok(), words.is_none());
+        }
+        assert_eq!(resolver.asked.load(Ordering::SeqCst), 1);
+        // An address is never kept, a failure for a moment.
+        let mut hooks = egress.hooks();
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(send(&mut hooks, get(&url)).await);
+        }
+        let asked = resolver.asked.load(Ordering::SeqCst);
+        assert_eq!(asked == 1, words.is_some(), "{asked}");
+    }
+}
+
 #[tokio::test]
 async fn a_resolver_that_fails_or_never_answers_is_a_typed_failure() {
     let url = "http://gpu.example/v1";

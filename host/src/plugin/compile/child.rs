@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::code::Code;
 use crate::policy::CompileLimits;
+use crate::shortage;
 
 /// Bytes of what the process says on stderr that are kept.
 const WORDS: u64 = 4 << 10;
@@ -99,6 +100,12 @@ impl Process {
         }
         inherit::inherit_nothing(&mut command);
         let child = command.spawn().map_err(|error| {
+            if shortage::is(&error) {
+                let why = format!("it could not be started: {error} ({})", shortage::REMEDY);
+                return Error::new(ErrorKind::Overloaded, host(&why, program).message())
+                    .retryable_later()
+                    .caused_by(error);
+            }
             host(&format!("it could not be started: {error}"), program).caused_by(error)
         })?;
         if urgency == Urgency::Aside {

@@ -138,6 +138,17 @@ pub(super) fn kept_answers(orders: &Orders) -> Vec<String> {
     vec!["a hundred kept".into()]
 }
 
+/// Keeps each answer, and asks for more of them for as long as it may run.
+pub(super) fn held_answers(orders: &Orders) -> Vec<String> {
+    let mut held = Vec::new();
+    loop {
+        match Ask::path(&orders.granted, "/endless").answer() {
+            Ok(answer) => held.push(answer),
+            Err(_) => subscribe_duration(100_000_000).block(),
+        }
+    }
+}
+
 /// An answer without end, read for as long as it comes.
 pub(super) fn endless_answer(orders: &Orders) -> Vec<String> {
     vec![Ask::path(&orders.granted, "/endless").read()]

@@ -1,0 +1,6 @@
+//! What chats and files share of the machine is bounded: each module shows one attack on a shared
+//! budget, and that it is refused.
+
+mod connections;
+mod names;
+mod support;
