@@ -2,5 +2,6 @@
 //! budget, and that it is refused.
 
 mod connections;
+mod cpu;
 mod names;
 mod support;

@@ -90,7 +90,14 @@ fn test(rest: &[String]) -> Result<()> {
     run("run tests", cargo(&["test", "--workspace"]).args(rest))?;
     // The fuzz targets are a workspace of their own, of which no argument for this one speaks.
     match rest {
-        [] => fuzz::known_inputs(),
+        [] => {
+            fuzz::known_inputs()?;
+            // A minute of paced streams: fails if one is late for a reason of the host's.
+            run(
+                "soak",
+                &mut cargo(&["test", "--package", "provider-host", "--test", "soak"]),
+            )
+        }
         _ => Ok(()),
     }
 }
@@ -132,6 +139,8 @@ fn lint() -> Result<()> {
             "live",
             "--test",
             "neighbours",
+            "--test",
+            "soak",
             "--test",
             "swap",
             "--test",

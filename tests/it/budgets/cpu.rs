@@ -1,0 +1,159 @@
+//! CPU credit: reads from a server that helps its plugin do not buy seconds of computing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use provider_host::policy::{Grant, Origin};
+use provider_host::types::{Event, Settings};
+use provider_host::{Engine, EngineOptions, Plugin, Provider, ProviderOptions};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::{ask, model};
+
+#[path = "../../support/paced.rs"]
+#[allow(dead_code, reason = "shared with measurements")]
+mod paced;
+
+/// Chats that buy credit. Eight delayed an honest event to 2.2 s in the median before credit had a
+/// cap.
+const HOSTILE: usize = 8;
+
+/// Events of the honest chat that are measured, at 20 a second.
+const EVENTS: usize = 60;
+
+/// The most that the honest chat's median delay may be. Alone it is below a millisecond, and beside
+/// the attacks a few; other tests run on the same processors.
+const MEDIAN: Duration = Duration::from_millis(250);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_honest_event_is_not_delayed_by_chats_that_buy_credit_with_single_bytes() {
+    beside("credit-by-single-bytes").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_honest_event_is_not_delayed_by_chats_that_buy_credit_with_bulk() {
+    beside("credit-by-bulk").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_honest_event_is_not_delayed_by_chats_that_spend_credit_at_once() {
+    beside("credit-spent-at-once").await;
+}
+
+async fn beside(attack: &'static str) {
+    let mut options = EngineOptions::default();
+    options.max_chats = 64;
+    let engine = Engine::new(options).expect("an engine");
+    let hostile =
+        Plugin::from_file(&engine, crate::hostile::file()).expect("a plugin like any other");
+    let helper = paced::start(help);
+    let attacking = Arc::new(AtomicBool::new(true));
+    for _ in 0..HOSTILE {
+        let orders = json!({
+            "attack": attack, "at": "next",
+            "granted": helper.to_string(), "other": "127.0.0.1:1",
+        });
+        let origin = Origin::parse(&format!("http://{helper}/v1")).expect("an origin");
+        let options = ProviderOptions::new(Settings::new(orders.to_string()), Grant::new(origin));
+        let provider = Provider::new(&hostile, options).expect("a provider");
+        let attacking = attacking.clone();
+        tokio::spawn(async move {
+            let mut chat = provider
+                .chat(&model("hostile"), &ask("Attack."))
+                .await
+                .expect("the attack begins");
+            while attacking.load(Ordering::Relaxed) {
+                let batch = chat.next_batch(64).await.expect("the attack goes on");
+                assert!(!batch.is_empty(), "the attack is over");
+            }
+        });
+    }
+
+    let server = paced::start(stream);
+    let base_url = format!("http://{server}/v1");
+    let settings = Settings::at(&base_url)
+        .with_api_key("any")
+        .with_discovery(false);
+    let grant = Grant::new(Origin::parse(&base_url).expect("an origin"));
+    let plugin = Plugin::embedded(&engine).expect("the plugin of this build");
+    let honest = Provider::new(&plugin, ProviderOptions::new(settings, grant)).expect("a provider");
+    // The attacks have begun by then.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut chat = honest
+        .chat(&model("model"), &ask("Count."))
+        .await
+        .expect("an honest chat begins");
+    let mut delays = Vec::new();
+    while delays.len() < EVENTS {
+        let batch = chat.next_batch(64).await.expect("an honest chat goes on");
+        assert!(!batch.is_empty(), "{} events came", delays.len());
+        let arrived = paced::now();
+        for event in &batch {
+            if let Event::Text(text) = event {
+                let written: u64 = text.trim().parse().expect("the time it was written");
+                delays.push(Duration::from_nanos(arrived.saturating_sub(written)));
+            }
+        }
+    }
+    attacking.store(false, Ordering::Relaxed);
+    delays.sort_unstable();
+    let median = delays[delays.len() / 2];
+    println!("beside {HOSTILE} chats of {attack}: median {median:?}");
+    assert!(
+        median < MEDIAN,
+        "{attack}: an honest event was late by {median:?} in the median, {:?} at most",
+        delays.last()
+    );
+}
+
+/// Reads a request's head; the path.
+async fn path(socket: &mut TcpStream) -> std::io::Result<String> {
+    let mut seen = Vec::new();
+    let mut piece = [0; 4096];
+    while !seen.windows(4).any(|four| four == b"\r\n\r\n") {
+        match socket.read(&mut piece).await? {
+            0 => break,
+            length => seen.extend_from_slice(&piece[..length]),
+        }
+    }
+    let head = String::from_utf8_lossy(&seen).into_owned();
+    Ok(head.split(' ').nth(1).unwrap_or_default().to_owned())
+}
+
+/// Sends what buys credit, for as long as it is taken.
+async fn help(mut socket: TcpStream) -> std::io::Result<()> {
+    socket.set_nodelay(true)?;
+    let (piece, pause) = match path(&mut socket).await?.as_str() {
+        "/drops" => (b"1\r\na\r\n".to_vec(), Duration::from_millis(1)),
+        _ => {
+            let mut piece = b"10000\r\n".to_vec();
+            piece.resize(piece.len() + 0x1_0000, b'a');
+            piece.extend_from_slice(b"\r\n");
+            (piece, Duration::from_millis(10))
+        }
+    };
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+    socket.write_all(head.as_bytes()).await?;
+    loop {
+        socket.write_all(&piece).await?;
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Streams at a steady pace, and writes the time into each event.
+async fn stream(mut socket: TcpStream) -> std::io::Result<()> {
+    socket.set_nodelay(true)?;
+    path(&mut socket).await?;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    socket.write_all(head.as_bytes()).await?;
+    let mut pace = paced::beat(20, Duration::ZERO);
+    for _ in 0..2 * EVENTS {
+        pace.tick().await;
+        let event = paced::event(&format!("{} ", paced::now()));
+        socket.write_all(event.as_bytes()).await?;
+    }
+    socket.write_all(paced::END.as_bytes()).await
+}
