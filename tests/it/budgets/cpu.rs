@@ -17,16 +17,16 @@ use crate::support::{ask, model};
 #[allow(dead_code, reason = "shared with measurements")]
 mod paced;
 
-/// Chats that buy credit. Eight delayed an honest event to 2.2 s in the median before credit had a
-/// cap.
-const HOSTILE: usize = 8;
+/// Chats that buy credit.
+const HOSTILE: usize = 32;
 
 /// Events of the honest chat that are measured, at 20 a second.
 const EVENTS: usize = 60;
 
-/// The most that the honest chat's median delay may be. Alone it is below a millisecond, and beside
-/// the attacks a few; other tests run on the same processors.
-const MEDIAN: Duration = Duration::from_millis(250);
+/// How much later than alone, twice over, a quarter of the honest events may be. They are later by
+/// one or two milliseconds, and were by 13 to 60 before credit had a cap and a fair share. A quarter
+/// and not the median, because other tests run on the same processors.
+const LATER: Duration = Duration::from_millis(8);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_honest_event_is_not_delayed_by_chats_that_buy_credit_with_single_bytes() {
@@ -43,12 +43,34 @@ async fn an_honest_event_is_not_delayed_by_chats_that_spend_credit_at_once() {
     beside("credit-spent-at-once").await;
 }
 
+/// One at a time: each has an engine of its own, with a share of its own of the processors.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 async fn beside(attack: &'static str) {
+    let _alone = ALONE.lock().await;
     let mut options = EngineOptions::default();
     options.max_chats = 64;
     let engine = Engine::new(options).expect("an engine");
+    let honest = honest(&engine);
+    let alone = delays(&honest).await;
+    let attacking = attack_with(&engine, attack);
+    // The attacks have begun by then.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let beside = delays(&honest).await;
+    attacking.store(false, Ordering::Relaxed);
+    let [alone, beside] = [alone, beside].map(|delays| delays[delays.len() / 4]);
+    println!("a quarter within {alone:?} alone, {beside:?} beside {HOSTILE} chats of {attack}");
+    assert!(
+        beside < 2 * alone + LATER,
+        "{attack}: three quarters of the honest events were late by more than {beside:?}, and by \
+         {alone:?} without the attack"
+    );
+}
+
+/// Starts the hostile chats; they end when this is false.
+fn attack_with(engine: &Engine, attack: &str) -> Arc<AtomicBool> {
     let hostile =
-        Plugin::from_file(&engine, crate::hostile::file()).expect("a plugin like any other");
+        Plugin::from_file(engine, crate::hostile::file()).expect("a plugin like any other");
     let helper = paced::start(help);
     let attacking = Arc::new(AtomicBool::new(true));
     for _ in 0..HOSTILE {
@@ -71,18 +93,24 @@ async fn beside(attack: &'static str) {
             }
         });
     }
+    attacking
+}
 
+/// A provider whose server streams at a steady pace.
+fn honest(engine: &Engine) -> Provider {
     let server = paced::start(stream);
     let base_url = format!("http://{server}/v1");
     let settings = Settings::at(&base_url)
         .with_api_key("any")
         .with_discovery(false);
     let grant = Grant::new(Origin::parse(&base_url).expect("an origin"));
-    let plugin = Plugin::embedded(&engine).expect("the plugin of this build");
-    let honest = Provider::new(&plugin, ProviderOptions::new(settings, grant)).expect("a provider");
-    // The attacks have begun by then.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let mut chat = honest
+    let plugin = Plugin::embedded(engine).expect("the plugin of this build");
+    Provider::new(&plugin, ProviderOptions::new(settings, grant)).expect("a provider")
+}
+
+/// The delays of an honest chat's events, the least first.
+async fn delays(provider: &Provider) -> Vec<Duration> {
+    let mut chat = provider
         .chat(&model("model"), &ask("Count."))
         .await
         .expect("an honest chat begins");
@@ -98,15 +126,8 @@ async fn beside(attack: &'static str) {
             }
         }
     }
-    attacking.store(false, Ordering::Relaxed);
     delays.sort_unstable();
-    let median = delays[delays.len() / 2];
-    println!("beside {HOSTILE} chats of {attack}: median {median:?}");
-    assert!(
-        median < MEDIAN,
-        "{attack}: an honest event was late by {median:?} in the median, {:?} at most",
-        delays.last()
-    );
+    delays
 }
 
 /// Reads a request's head; the path.
@@ -123,23 +144,21 @@ async fn path(socket: &mut TcpStream) -> std::io::Result<String> {
     Ok(head.split(' ').nth(1).unwrap_or_default().to_owned())
 }
 
-/// Sends what buys credit, for as long as it is taken.
+/// Sends what buys credit, as fast as it is taken.
 async fn help(mut socket: TcpStream) -> std::io::Result<()> {
-    socket.set_nodelay(true)?;
-    let (piece, pause) = match path(&mut socket).await?.as_str() {
-        "/drops" => (b"1\r\na\r\n".to_vec(), Duration::from_millis(1)),
+    let piece = match path(&mut socket).await?.as_str() {
+        "/drops" => b"1\r\na\r\n".repeat(1_000),
         _ => {
             let mut piece = b"10000\r\n".to_vec();
             piece.resize(piece.len() + 0x1_0000, b'a');
             piece.extend_from_slice(b"\r\n");
-            (piece, Duration::from_millis(10))
+            piece
         }
     };
     let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
     socket.write_all(head.as_bytes()).await?;
     loop {
         socket.write_all(&piece).await?;
-        tokio::time::sleep(pause).await;
     }
 }
 

@@ -232,7 +232,7 @@ attacks! {
         NEXT => Limit("time (");
     "computing-trickle": "the same, computing between two words for less than one call may",
         NEXT => Limit("time (");
-    "credit-by-single-bytes": "to read single bytes from a server that helps, and to compute 50 ms on the credit for them, again and again",
+    "credit-by-single-bytes": "to read single bytes from a server that helps, and to compute 200 ms on the credit for them, again and again",
         NEXT => Limit("time (");
     "credit-by-bulk": "the same with bulk",
         NEXT => Limit("time (");

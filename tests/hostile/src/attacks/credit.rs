@@ -28,23 +28,23 @@ struct Plan {
     turns: u64,
 }
 
-/// A read of one byte, a hundred times, and then 50 ms of computing.
+/// Reads of single bytes, a hundred times, and then 200 ms of computing.
 pub(super) fn by_single_bytes(orders: &Orders, call: u32) -> Result<Vec<Event>, Error> {
     let plan = Plan {
         path: "/drops",
         reads: 100,
-        milliseconds: 50,
+        milliseconds: 200,
         turns: 0,
     };
     buy(orders, call, &plan)
 }
 
-/// Reads as large as they come, and then 50 ms of computing.
+/// Reads as large as they come, a hundred times, and then 200 ms of computing.
 pub(super) fn by_bulk(orders: &Orders, call: u32) -> Result<Vec<Event>, Error> {
     let plan = Plan {
         path: "/endless",
-        reads: 10,
-        milliseconds: 50,
+        reads: 100,
+        milliseconds: 200,
         turns: 0,
     };
     buy(orders, call, &plan)
