@@ -20,6 +20,7 @@
 //! | `TooManyRequests` | `connection-limit-reached` | no |
 //! | `RequestBodyTooLarge` | `HTTP-request-body-size(limit)` | no |
 //! | `RequestBody` | `internal-error(words)` | no |
+//! | `NoMemory` | `internal-error(words)` | no |
 //! | `Configuration` | `configuration-error` | no |
 //! | `Dns` | `DNS-error(rcode: the resolver's words)` | no |
 //! | `DnsTimeout` | `DNS-timeout` | no |
@@ -77,6 +78,7 @@ pub use resolver::{Resolver, Resolving, SystemResolver};
 pub(crate) use traffic::Traffic;
 pub use transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
 
+use crate::memory::Held;
 use crate::policy::Grant;
 use std::fmt;
 use std::sync::Arc;
@@ -111,10 +113,15 @@ impl Egress {
         }
     }
 
-    /// The door for one store.
+    /// The door for one store. What the host holds for the store's requests is charged to no engine.
     #[must_use]
     pub fn hooks(&self) -> Hooks {
-        Hooks::new(Arc::clone(&self.shared))
+        self.hooks_of(Arc::new(Held::unbounded()))
+    }
+
+    /// The door for one store, whose requests are charged to the store's memory.
+    pub(crate) fn hooks_of(&self, held: Arc<Held>) -> Hooks {
+        Hooks::new(Arc::clone(&self.shared), held)
     }
 
     /// What is granted.

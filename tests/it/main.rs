@@ -5,6 +5,7 @@
 mod recorded;
 
 mod behaviour;
+mod budgets;
 mod cancel;
 mod check;
 mod cli;

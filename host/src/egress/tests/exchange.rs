@@ -394,6 +394,7 @@ fn every_failure(words: &str) -> Vec<TransportError> {
         TransportError::Denied(Denial::Authority),
         TransportError::TooManyRequests { limit: 1 },
         TransportError::RequestBodyTooLarge { limit: 1 },
+        TransportError::NoMemory { shared: 1 << 20 },
         TransportError::RequestBody(text()),
         TransportError::Configuration(text()),
         TransportError::Dns {
