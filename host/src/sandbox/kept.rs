@@ -207,7 +207,7 @@ fn tightened(table: &mut ResourceTable, resource: &Resource<FieldMap>, limit: us
     Ok(())
 }
 
-/// How many values a field has, and whether the map can be written to.
+/// How many values a field has.
 fn values_of(table: &ResourceTable, fields: &Resource<FieldMap>, name: &str) -> usize {
     table
         .get(fields)
