@@ -526,6 +526,8 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::SharedMemory;
+    use crate::policy::limits::GUEST_MEMORY_RESERVE;
 
     #[test]
     fn the_bodies_of_all_requests_under_way_count_together() {
@@ -541,5 +543,23 @@ mod tests {
         second.weigh(59, 100).unwrap();
         drop(second);
         assert_eq!(under_way.bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_body_is_charged_as_it_comes_and_given_back_with_its_request() {
+        let shared = Arc::new(SharedMemory::new(100));
+        let held = Arc::new(Held::new(shared.clone()));
+        let under_way = Arc::new(UnderWay::default());
+        let reserve = GUEST_MEMORY_RESERVE as u64;
+        let mut slot = Slot::take(&under_way, 4, &held, 10).unwrap();
+        slot.weigh(reserve, u64::MAX).unwrap();
+        slot.weigh(90, u64::MAX).unwrap();
+        assert_eq!(shared.taken(), 100);
+        let refused = Err(TransportError::NoMemory { shared: 100 });
+        assert_eq!(slot.weigh(1, u64::MAX), refused);
+        assert_eq!(Slot::take(&under_way, 4, &held, 1).err(), refused.err());
+        assert_eq!(under_way.requests.load(Ordering::Relaxed), 1);
+        drop(slot);
+        assert_eq!(shared.taken(), 0);
     }
 }
