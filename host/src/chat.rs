@@ -164,8 +164,7 @@ async fn drive(mut sandbox: Sandbox, mut running: Running, slot: Arc<Mutex<Slot>
         .await;
         let batch = match violation.take() {
             Some(violation) => Err(sandbox.misbehaved(violation)),
-            None => match sandbox.next(&mut running, max).await {
-                Ok(events) if !spend(&mut bytes_left, &events) => Err(sandbox.too_many_events()),
+            None => match next(&mut sandbox, &mut running, max, &mut bytes_left).await {
                 Ok(events) => match read_along(&mut grammar, events) {
                     (events, Some(one)) if events.is_empty() => Err(sandbox.misbehaved(one)),
                     (events, found) => {
@@ -184,16 +183,27 @@ async fn drive(mut sandbox: Sandbox, mut running: Running, slot: Arc<Mutex<Slot>
     }
 }
 
-/// Takes the bytes of events from what is left. False: there are not as many.
-fn spend(left: &mut u64, events: &[Event]) -> bool {
-    let bytes = events.iter().map(|event| EVENT_BASE_BYTES + texts(event));
-    match left.checked_sub(bytes.sum()) {
-        Some(rest) => {
-            *left = rest;
-            true
-        }
-        None => false,
+/// The next events, if the answer may have as many and there is memory for them.
+async fn next(
+    sandbox: &mut Sandbox,
+    running: &mut Running,
+    max: u32,
+    bytes_left: &mut u64,
+) -> Result<Vec<Event>> {
+    let events = sandbox.next(running, max).await?;
+    match spend(bytes_left, &events) {
+        Some(bytes) => sandbox.keep_batch(bytes)?,
+        None => return Err(sandbox.too_many_events()),
     }
+    Ok(events)
+}
+
+/// Takes the bytes of events from what is left, and says how many they are. None: there are not as many.
+fn spend(left: &mut u64, events: &[Event]) -> Option<u64> {
+    let bytes = events.iter().map(|event| EVENT_BASE_BYTES + texts(event));
+    let bytes = bytes.sum();
+    *left = left.checked_sub(bytes)?;
+    Some(bytes)
 }
 
 /// Bytes of the texts of an event.
@@ -247,11 +257,12 @@ mod tests {
     fn each_event_counts_its_texts_and_something_for_itself() {
         let text = |length| vec![Event::Text("a".repeat(length))];
         let mut left = 3 * EVENT_BASE_BYTES + 10;
-        assert!(spend(&mut left, &text(4)));
-        assert!(spend(&mut left, &[Event::Finish(FinishReason::Stop)]));
+        assert_eq!(spend(&mut left, &text(4)), Some(EVENT_BASE_BYTES + 4));
+        let finish = [Event::Finish(FinishReason::Stop)];
+        assert_eq!(spend(&mut left, &finish), Some(EVENT_BASE_BYTES));
         assert_eq!(left, EVENT_BASE_BYTES + 6);
-        assert!(!spend(&mut left, &text(7)), "one byte past the limit");
-        assert!(spend(&mut left, &text(6)), "at the limit");
+        assert_eq!(spend(&mut left, &text(7)), None, "one byte past the limit");
+        assert!(spend(&mut left, &text(6)).is_some(), "at the limit");
         assert_eq!(left, 0);
     }
 

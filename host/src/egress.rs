@@ -23,6 +23,7 @@
 //! | `OutOfResources` (descriptors, memory, local ports) | `connection-limit-reached` | no |
 //! | `RequestBodyTooLarge` | `HTTP-request-body-size(limit)` | no |
 //! | `RequestBody` | `internal-error(words)` | no |
+//! | `NoMemory` | `internal-error(words)` | no |
 //! | `Configuration` | `configuration-error` | no |
 //! | `Dns` | `DNS-error(rcode: the resolver's words)` | no |
 //! | `DnsTimeout` | `DNS-timeout` | no |
@@ -83,6 +84,7 @@ pub use resolver::{Resolver, Resolving, SystemResolver};
 pub(crate) use traffic::Traffic;
 pub use transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
 
+use crate::memory::Held;
 use crate::policy::Grant;
 use connections::Share;
 use std::fmt;
@@ -118,18 +120,20 @@ impl Egress {
         }
     }
 
-    /// The door for one store. Its connections count in the budget that this process has for all
-    /// stores without an engine and all engines without
-    /// [`EngineOptions::max_connections`](crate::EngineOptions::max_connections).
+    /// The door for one store without an engine. Its connections count in the budget that this
+    /// process has for all stores without an engine and all engines without
+    /// [`EngineOptions::max_connections`](crate::EngineOptions::max_connections). What the host
+    /// holds for its requests is charged to no engine.
     #[must_use]
     pub fn hooks(&self) -> Hooks {
-        self.hooks_within(&Connections::of_process())
+        self.hooks_within(&Connections::of_process(), Arc::new(Held::unbounded()))
     }
 
-    /// The door for one store whose connections count in this budget.
-    pub(crate) fn hooks_within(&self, connections: &Arc<Connections>) -> Hooks {
+    /// The door for one store whose connections count in this budget, and whose requests are
+    /// charged to this memory.
+    pub(crate) fn hooks_within(&self, connections: &Arc<Connections>, held: Arc<Held>) -> Hooks {
         let share = Share::new(Arc::clone(connections));
-        Hooks::new(Arc::clone(&self.shared), share)
+        Hooks::new(Arc::clone(&self.shared), share, held)
     }
 
     /// What is granted.

@@ -7,6 +7,7 @@ mod clock;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -16,12 +17,15 @@ pub(crate) use clock::Clock;
 use crate::egress::Connections;
 use crate::error::{Error, ErrorKind, Result};
 use crate::folders::UserFolders;
+use crate::memory::SharedMemory;
 use crate::plugin::Compiler;
 use crate::plugin::cache::CompileCache;
 use crate::plugin::compile::MARK;
 use crate::policy::CompileLimits;
-use crate::policy::limits::{SHARED_GUEST_MEMORY, STACK_BYTES};
-use crate::sandbox::{FairShare, Scheduler, SharedMemory};
+use crate::policy::limits::{
+    INSTANCE_BYTES, INSTANCES, MEMORIES, SHARED_GUEST_MEMORY, STACK_BYTES, TABLE_ELEMENTS, TABLES,
+};
+use crate::sandbox::{FairShare, Scheduler};
 
 /// Most chats at once, by default. Each reserves 4 GiB of address space (no
 /// memory), which is how wasmtime does without bounds checks.
@@ -45,10 +49,12 @@ pub struct EngineOptions {
     /// Most chats at once, over all plugins: [`DEFAULT_MAX_CHATS`]. One more
     /// fails as overloaded.
     pub max_chats: u32,
-    /// Bytes of linear memory that all guests may hold together, beyond what
-    /// each may hold whatever the others do
+    /// Bytes that all guests may hold together, beyond what each may hold
+    /// whatever the others do
     /// ([`GUEST_MEMORY_RESERVE`](crate::policy::limits::GUEST_MEMORY_RESERVE)):
-    /// [`SHARED_GUEST_MEMORY`]. One that wants more fails as overloaded.
+    /// [`SHARED_GUEST_MEMORY`]. It is linear memory, and what the host holds for
+    /// a guest: bodies of requests, header fields, events that nobody has taken.
+    /// A chat that wants more fails as overloaded.
     pub shared_guest_memory: usize,
     /// Most connections to model servers that its chats have open together, idle ones included. A
     /// chat that needs one more fails as overloaded; one that has a connection may have more only
@@ -109,6 +115,7 @@ struct Inner {
     compiler: Compiler,
     compile_limits: CompileLimits,
     max_chats: u32,
+    chats: Arc<AtomicU32>,
     memory: Arc<SharedMemory>,
     connections: Arc<Connections>,
     scheduler: Arc<Scheduler>,
@@ -158,6 +165,7 @@ impl Engine {
                 compiler: options.compiler,
                 compile_limits: options.compile_limits,
                 max_chats: options.max_chats,
+                chats: Arc::default(),
                 memory: Arc::new(SharedMemory::new(options.shared_guest_memory)),
                 connections: match options.max_connections {
                     Some(most) => Connections::new(usize::try_from(most).unwrap_or(usize::MAX)),
@@ -181,6 +189,17 @@ impl Engine {
     /// What all guests may hold together.
     pub(crate) fn memory(&self) -> &Arc<SharedMemory> {
         &self.inner.memory
+    }
+
+    /// A place for one more chat; none if there are as many as there may be.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let most = self.inner.max_chats;
+        let more = |chats: u32| (chats < most).then_some(chats + 1);
+        self.inner
+            .chats
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, more)
+            .ok()
+            .map(|_| Place(self.inner.chats.clone()))
     }
 
     /// The connections that its chats may have open together.
@@ -210,9 +229,26 @@ impl Engine {
         &self.inner.compile_limits
     }
 
+    /// Bytes that guests hold at present out of what they share
+    /// ([`EngineOptions::shared_guest_memory`]): 0 while each holds no more than
+    /// its reserve. For who sets that option by what chats need.
+    pub fn shared_guest_memory_used(&self) -> usize {
+        self.inner.memory.taken()
+    }
+
     /// The most chats at once, over all plugins.
     pub fn max_chats(&self) -> u32 {
         self.inner.max_chats
+    }
+}
+
+/// A place that a chat has. Dropping it makes room for another.
+pub(crate) struct Place(Arc<AtomicU32>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What the chat gave back is there for who takes the place.
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -224,16 +260,31 @@ impl std::fmt::Debug for Engine {
     }
 }
 
+/// A limit of one store as the pool takes it.
+fn per_chat(limit: usize) -> u32 {
+    u32::try_from(limit).unwrap_or(u32::MAX)
+}
+
 fn config(options: &EngineOptions) -> Config {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(options.max_chats)
-        .total_core_instances(options.max_chats.saturating_mul(4))
-        .total_memories(options.max_chats)
-        .total_tables(options.max_chats.saturating_mul(2))
-        .total_stacks(options.max_chats)
-        .max_memories_per_component(1)
-        .max_tables_per_component(4)
+    // What one component may have, so that one with more is refused when it is loaded.
+    pool.max_core_instances_per_component(per_chat(INSTANCES))
+        .max_memories_per_component(per_chat(MEMORIES))
+        .max_memories_per_module(per_chat(MEMORIES))
+        .max_tables_per_component(per_chat(TABLES))
+        .max_tables_per_module(per_chat(TABLES))
+        .table_elements(TABLE_ELEMENTS)
         .max_memory_size(MAX_GUEST_MEMORY)
+        .max_core_instance_size(INSTANCE_BYTES)
+        .max_component_instance_size(INSTANCE_BYTES);
+    // Each total is that for as many chats, all of components that have as much as they may. So what one chat has is never
+    // what another one lacks.
+    let total = |each: usize| options.max_chats.saturating_mul(per_chat(each));
+    pool.total_component_instances(options.max_chats)
+        .total_stacks(options.max_chats)
+        .total_core_instances(total(INSTANCES))
+        .total_memories(total(MEMORIES))
+        .total_tables(total(TABLES))
         .table_keep_resident(4 << 10);
     if PoolingAllocationConfig::is_pagemap_scan_available() {
         // The kernel tells which pages a chat has touched. Those are cleared by

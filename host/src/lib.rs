@@ -106,6 +106,7 @@ pub mod exercise;
 pub mod file;
 mod folders;
 pub mod grammar;
+mod memory;
 #[cfg(feature = "mock")]
 pub mod mock;
 pub mod plugin;

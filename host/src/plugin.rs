@@ -338,11 +338,11 @@ fn named(path: &Path, error: Error) -> Error {
     error.map_message(|why| format!("{}: {why}", path.display()))
 }
 
-/// Why code that was compiled just now does not load: it wants more memories, tables or globals than a place in the pool
-/// has, which is the plugin's doing; or it comes from a compiler that is not this host's.
+/// Why code that was compiled just now does not load: it wants more memories, tables, instances or globals than a place in
+/// the pool has, which is the plugin's doing; or it comes from a compiler that is not this host's.
 fn unloadable(error: wasmtime::Error) -> Error {
     let why = format!("{error:#}");
-    if why.contains("does not fit in pooling allocator") {
+    if why.contains("pooling allocator") {
         let why = format!("the plugin needs more than this host gives to one: {why}");
         return Error::new(ErrorKind::InvalidPlugin, why);
     }

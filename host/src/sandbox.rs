@@ -15,7 +15,7 @@ mod clock;
 mod cpu_account;
 mod cpu_time;
 mod fair_share;
-mod memory;
+mod kept;
 mod meter;
 mod pace;
 mod scheduler;
@@ -38,16 +38,17 @@ use crate::bindings::{
     WorldIndices, catalog, chat, info, types,
 };
 use crate::egress::{Egress, Hooks, TransportError, link_http_error_code};
-use crate::engine::Engine;
+use crate::engine::{Engine, Place};
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::grammar::Violation;
+use crate::memory::{Charge, Held};
 use crate::policy::SandboxLimits;
+use crate::policy::limits::{COMPONENT_HANDLES, KEPT_BATCH_BYTES};
 
 use clock::{Coarse, CoarseClock};
 use cpu_account::CpuAccount;
 pub(crate) use fair_share::FairShare;
-use memory::Held;
-pub(crate) use memory::SharedMemory;
+use kept::Kept;
 use meter::{Meter, Stopped};
 use pace::{Overdue, Pace};
 pub(crate) use scheduler::Scheduler;
@@ -81,6 +82,8 @@ pub(crate) struct State {
     clocks: WasiClocksCtx,
     hooks: Hooks,
     meter: Meter,
+    held: Arc<Held>,
+    kept: Kept,
 }
 
 impl WasiHttpView for State {
@@ -150,6 +153,7 @@ pub(crate) fn link(
     http::types::add_to_linker::<_, WasiHttp>(&mut linker, &(&options).into(), State::http)?;
     http::outgoing_handler::add_to_linker::<_, WasiHttp>(&mut linker, State::http)?;
     link_http_error_code(&mut linker)?;
+    kept::link_charges(&mut linker)?;
     let pre = linker.instantiate_pre(component)?;
     let offers = |interface: &str| {
         exports
@@ -186,6 +190,10 @@ pub(crate) struct Sandbox {
     instance: Instance,
     linked: Arc<Linked>,
     pace: Pace,
+    /// The events that were returned last.
+    batch: Charge,
+    /// Behind the store, so that a place is free only when all that the store had is given back.
+    _place: Place,
     /// The plugin's errors and notes are given out word for word: somebody is there to judge them.
     verbatim: bool,
 }
@@ -203,12 +211,15 @@ impl Sandbox {
         egress: &Egress,
         limits: SandboxLimits,
     ) -> Result<Self> {
+        let place = engine.place().ok_or_else(no_place)?;
+        let held = Arc::new(Held::new(engine.memory().clone()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resource_table_entries);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.field_bytes);
         let host_call_fuel = limits.host_call_fuel;
-        let hooks = egress.hooks_within(engine.connections());
+        let header_bytes = egress.grant().limits.response_header_bytes;
+        let hooks = egress.hooks_within(engine.connections(), held.clone());
         let account = Arc::new(CpuAccount::new(
             hooks.traffic(),
             engine.fair_share().clone(),
@@ -229,27 +240,23 @@ impl Sandbox {
                 meter: Meter {
                     limits,
                     stopped_by: None,
-                    held: Held::new(engine.memory().clone()),
+                    memory: Charge::none(held.clone()),
+                    tables: Charge::none(held.clone()),
                     account,
                     clock: engine.clock().clone(),
                 },
+                kept: Kept::new(held.clone(), header_bytes),
+                held: held.clone(),
             },
         );
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(host_call_fuel);
+        store.set_max_component_handles(COMPONENT_HANDLES);
         store.epoch_deadline_callback(|mut cx| Ok(cx.data_mut().meter.tick()));
         store.set_epoch_deadline(1);
         let start = linked.pre.instantiate_async(&mut store);
         let instance = match pace.of(start).await {
             Ok(instance) => instance,
-            Err(error) if error.is::<PoolConcurrencyLimitError>() => {
-                return Err(Error::new(
-                    ErrorKind::Overloaded,
-                    "this host runs as many chats as it may; try again when one has ended, or \
-                     raise EngineOptions::max_chats",
-                )
-                .retryable_later());
-            }
             Err(error) => return Err(failure(&mut store, error, "start")),
         };
         if !linked.fits.load(Ordering::Relaxed) {
@@ -263,6 +270,8 @@ impl Sandbox {
             instance,
             linked: linked.clone(),
             pace,
+            batch: Charge::none(held),
+            _place: place,
             verbatim: false,
         })
     }
@@ -385,6 +394,8 @@ impl Sandbox {
         max: u32,
     ) -> Result<Vec<types::Event>> {
         self.begin_call();
+        // Who asks for more has taken those before.
+        let _ = self.batch.set(0);
         let stream = running.guest.chat_stream();
         let call = stream.call_next(&mut self.store, running.stream, max);
         let result = self.pace.within(&mut running.time_left, call).await;
@@ -400,6 +411,21 @@ impl Sandbox {
     /// Bytes that the events of one answer may have.
     pub(crate) fn event_bytes(&self) -> u64 {
         self.store.data().meter.limits.event_bytes
+    }
+
+    /// Charges the events that were returned last, until the next are asked for: whoever reads the answer may be slow. A few
+    /// are part of what every store keeps.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Overloaded`] if there is not as much memory.
+    pub(crate) fn keep_batch(&mut self, bytes: u64) -> Result<()> {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        if bytes <= KEPT_BATCH_BYTES || self.batch.set(bytes) {
+            return Ok(());
+        }
+        let error = self.store.data_mut().no_memory();
+        Err(failure(&mut self.store, error, "next"))
     }
 
     /// The error of an answer that has more than that.
@@ -463,6 +489,14 @@ impl Sandbox {
         let error = Error::from(error);
         if self.verbatim {
             return error;
+        }
+        if let Some(cause) = hooks.no_memory() {
+            // The host's own doing, whatever the plugin makes of it.
+            let advice = cause.advice().unwrap_or_default();
+            return Error::new(ErrorKind::Overloaded, format!("{cause}; {advice}"))
+                .caused_by(cause)
+                .sent(hooks.request_sent())
+                .retryable_later();
         }
         let transport_speaks = matches!(
             error.kind(),
@@ -530,6 +564,16 @@ fn with_detail(message: &str, detail: &str) -> String {
     }
 }
 
+/// The error of a chat for which there is no place.
+fn no_place() -> Error {
+    Error::new(
+        ErrorKind::Overloaded,
+        "this host runs as many chats as it may; try again when one has ended, or raise \
+         EngineOptions::max_chats",
+    )
+    .retryable_later()
+}
+
 /// What stopped a guest.
 fn failure(store: &mut Store<State>, error: wasmtime::Error, call: &str) -> Error {
     let core_dump = error
@@ -546,7 +590,7 @@ fn failure(store: &mut Store<State>, error: wasmtime::Error, call: &str) -> Erro
             format!(
                 "the plugin needed more memory in `{call}` than this host's chats have left of what they share ({} MiB); \
                  try again when one has ended, or raise EngineOptions::shared_guest_memory",
-                state.meter.held.stock() >> 20
+                state.held.stock() >> 20
             ),
         )
         .caused_by(error)
@@ -615,6 +659,13 @@ fn of_the_host(error: &wasmtime::Error, limits: &SandboxLimits) -> Option<String
     }
     // wasmtime's errors for these have no names.
     let root = error.root_cause().to_string();
+    if root.ends_with("store handle limit exceeded") {
+        return Some(format!("handles of the component ({COMPONENT_HANDLES})"));
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        // Each total of the pool is that of so many stores, all at their limits.
+        return Some(format!("a place in the pool ({root})"));
+    }
     if root.starts_with("too much data is being copied") {
         let bytes = limits.host_call_fuel;
         return Some(format!(

@@ -3,5 +3,7 @@
 
 mod connections;
 mod cpu;
+mod host_memory;
 mod names;
+mod pool_totals;
 mod support;

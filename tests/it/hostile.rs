@@ -36,6 +36,7 @@ use ends::{Ends, Made};
 use table::ATTACKS;
 use witness::Witness;
 use written::WRITTEN;
+pub(crate) use written::added;
 
 const KEY: &str = "sk-the-real-key-0123456789abcdef";
 

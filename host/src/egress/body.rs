@@ -12,7 +12,7 @@
 //! Last, secrets are taken out of what the guest is given. Bytes wait only where they may be the
 //! beginning of a secret, and are given out when the next bytes, the end or an error decide it.
 
-use super::hooks::{Failures, Slot, scrub_fields};
+use super::hooks::{Failures, Slot, own_values, scrub_fields};
 use super::transport::ResponseBody;
 use super::{Traffic, TransportError};
 use crate::alarm::Alarm;
@@ -193,7 +193,12 @@ impl BoundedBody {
                 self.admit(&data)?;
                 Ok(Frame::data(self.together(data, cx)))
             }
-            Err(trailers) => Ok(trailers),
+            Err(mut trailers) => {
+                if let Some(fields) = trailers.trailers_mut() {
+                    own_values(fields);
+                }
+                Ok(trailers)
+            }
         }
     }
 

@@ -68,6 +68,15 @@ pub enum TransportError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// All chats of the engine together hold as much memory as they may. Nothing was sent.
+    #[error(
+        "the request needs more memory than this host's chats have left of what they share ({} MiB)",
+        .shared >> 20
+    )]
+    NoMemory {
+        /// What the chats of the engine share, in bytes.
+        shared: usize,
+    },
     /// The guest did not finish the request's body. Nothing was sent.
     #[error("the plugin did not finish the request's body: {}", quote(.0))]
     RequestBody(String),
@@ -220,6 +229,9 @@ impl TransportError {
             }
             Self::OutOfResources { .. } => shortage::REMEDY,
             Self::RequestBodyTooLarge { .. } => "send fewer or smaller images",
+            Self::NoMemory { .. } => {
+                "try again when a chat has ended, or raise EngineOptions::shared_guest_memory"
+            }
             Self::Dns { .. } => {
                 "check the host in `baseUrl`, and that this machine can look up names"
             }
@@ -376,7 +388,9 @@ impl TransportError {
             | Self::LookupsUsedUp { .. }
             | Self::OutOfResources { .. } => WasiError::ConnectionLimitReached,
             Self::RequestBodyTooLarge { limit } => WasiError::HttpRequestBodySize(Some(*limit)),
-            Self::RequestBody(_) => WasiError::InternalError(Some(self.to_string())),
+            Self::RequestBody(_) | Self::NoMemory { .. } => {
+                WasiError::InternalError(Some(self.to_string()))
+            }
             Self::Configuration(_) => WasiError::ConfigurationError,
             Self::Dns { detail, .. } => WasiError::DnsError {
                 rcode: Some(quote(detail)),

@@ -8,7 +8,8 @@ use super::body::{BoundedBody, Bounds};
 use super::connections::Share;
 use super::transport::{ResponseBody, SentAt, Timing};
 use super::{Shared, Traffic, TransportError};
-use crate::policy::limits::FOREVER;
+use crate::memory::{Charge, Held};
+use crate::policy::limits::{EXCHANGE_BYTES, FOREVER, OUTGOING_PIECE_BYTES};
 use crate::policy::search::Matcher;
 use crate::policy::secret::REDACTED;
 use crate::policy::{Denial, NetworkLimits};
@@ -37,10 +38,6 @@ const STRIPPED: [HeaderName; 5] = [
     header::TRAILER,
 ];
 
-/// What is taken of a request's body in one piece. A guest may hold dozens of bodies that are never sent, and each keeps a
-/// piece or two in the host.
-const OUTGOING_CHUNK_BYTES: usize = 64 << 10;
-
 /// The HTTP side of one store. Made by [`Egress::hooks`](super::Egress::hooks).
 pub struct Hooks {
     shared: Arc<Shared>,
@@ -49,13 +46,15 @@ pub struct Hooks {
     failures: Arc<Failures>,
     sent: Arc<AtomicBool>,
     traffic: Arc<Traffic>,
+    held: Arc<Held>,
 }
 
 impl Hooks {
-    pub(super) fn new(shared: Arc<Shared>, share: Share) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, share: Share, held: Arc<Held>) -> Self {
         Self {
             shared,
             share,
+            held,
             under_way: Arc::default(),
             failures: Arc::default(),
             sent: Arc::default(),
@@ -89,6 +88,13 @@ impl Hooks {
         self.failures.last()
     }
 
+    /// The failure of a request that did not get its memory, unless another one was answered since.
+    pub(crate) fn no_memory(&self) -> Option<TransportError> {
+        self.last_failure()
+            .filter(|failure| matches!(failure, TransportError::NoMemory { .. }))
+            .filter(|_| !self.failures.answered_since())
+    }
+
     /// How many requests are under way, their bodies included.
     #[must_use]
     pub fn requests_under_way(&self) -> usize {
@@ -106,12 +112,19 @@ impl Hooks {
         let sent = Arc::clone(&self.sent);
         let traffic = Arc::clone(&self.traffic);
         let share = self.share.clone();
-        let slot = Slot::take(&self.under_way, shared.grant.limits.concurrent_requests);
+        let slot = Slot::take(
+            &self.under_way,
+            shared.grant.limits.concurrent_requests,
+            &self.held,
+            EXCHANGE_BYTES + head_bytes(&request),
+        );
+        // What is refused holds nothing until the task that says so has its turn.
+        let accepted = slot.map(|slot| (request, slot));
         async move {
             let started = Instant::now();
+            let (request, mut slot) = accepted.map_err(|error| failures.record(error))?;
             let uri = request.uri().clone();
             let path = uri.path();
-            let mut slot = slot.map_err(|error| failures.record(error))?;
             let options = options.unwrap_or_default();
             let outcome = exchange(&shared, share, request, options, started, &mut slot).await;
             if !matches!(&outcome, Err(error) if !error.request_sent()) {
@@ -119,6 +132,7 @@ impl Hooks {
             }
             match outcome {
                 Ok((response, bounds)) => {
+                    failures.note_answer();
                     let status = response.status().as_u16();
                     tracing::debug!(path, status, elapsed = ?started.elapsed(), "response");
                     Ok(response.map(|body| {
@@ -150,7 +164,7 @@ impl WasiHttpHooks for Hooks {
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        OUTGOING_CHUNK_BYTES
+        OUTGOING_PIECE_BYTES
     }
 
     fn set_host_header(&mut self) -> bool {
@@ -228,6 +242,7 @@ async fn exchange(
     let matcher = Arc::clone(secrets.guest());
     scrub_head(&mut response, &matcher);
     admit(&response, limits)?;
+    own_values(response.headers_mut());
 
     let SentAt(sent) = response.extensions_mut().remove().unwrap_or(SentAt(called));
     let bounds = Bounds {
@@ -352,6 +367,16 @@ pub(super) fn scrub_fields(fields: &mut HeaderMap, matcher: &Matcher) {
     }
 }
 
+/// Gives each value memory of its own. As it comes, it keeps all of the connection's buffer that it was read into, for as
+/// long as a guest keeps a field.
+pub(super) fn own_values(fields: &mut HeaderMap) {
+    for value in fields.values_mut() {
+        if let Ok(owned) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = owned;
+        }
+    }
+}
+
 /// Refuses a response by its head.
 fn admit(
     response: &http::Response<ResponseBody>,
@@ -387,6 +412,19 @@ fn coded(coding: &HeaderValue) -> TransportError {
     TransportError::ContentCoding(String::from_utf8_lossy(coding.as_bytes()).into_owned())
 }
 
+/// What the head of a request takes, in bytes: a guest may choose each part of it.
+fn head_bytes<B>(request: &http::Request<B>) -> usize {
+    let uri = request.uri();
+    let authority = uri
+        .authority()
+        .map_or(0, |authority| authority.as_str().len());
+    request.method().as_str().len()
+        + authority
+        + uri.path().len()
+        + uri.query().map_or(0, str::len)
+        + crate::memory::fields::bytes(request.headers())
+}
+
 /// The requests of one store that are under way.
 #[derive(Default)]
 pub(super) struct UnderWay {
@@ -400,20 +438,41 @@ pub(super) struct Slot {
     under_way: Arc<UnderWay>,
     /// Bytes of its body.
     bytes: u64,
+    /// What the host holds for it, the body included.
+    charge: Charge,
+    /// What all chats of the engine share, in bytes.
+    shared: usize,
 }
 
 impl Slot {
-    fn take(under_way: &Arc<UnderWay>, limit: usize) -> Result<Self, TransportError> {
+    fn take(
+        under_way: &Arc<UnderWay>,
+        limit: usize,
+        held: &Arc<Held>,
+        bytes: usize,
+    ) -> Result<Self, TransportError> {
         let before = under_way.requests.fetch_add(1, Ordering::Relaxed);
-        // Made before the check, so that a refused request gives its number back as well.
-        let slot = Self {
+        // Made before the checks, so that a refused request gives its number back as well.
+        let mut slot = Self {
             under_way: Arc::clone(under_way),
             bytes: 0,
+            charge: Charge::none(Arc::clone(held)),
+            shared: held.stock(),
         };
         if before >= limit {
             return Err(TransportError::TooManyRequests { limit });
         }
+        slot.charge(bytes)?;
         Ok(slot)
+    }
+
+    fn charge(&mut self, bytes: usize) -> Result<(), TransportError> {
+        if self.charge.grow(bytes) {
+            return Ok(());
+        }
+        Err(TransportError::NoMemory {
+            shared: self.shared,
+        })
     }
 
     /// Adds a piece of the body; all bodies under way count together.
@@ -423,7 +482,7 @@ impl Slot {
         if before.saturating_add(bytes) > limit {
             return Err(TransportError::RequestBodyTooLarge { limit });
         }
-        Ok(())
+        self.charge(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 }
 
@@ -438,18 +497,32 @@ impl Drop for Slot {
 
 /// What failed last in one store.
 #[derive(Default)]
-pub(super) struct Failures(Mutex<Option<TransportError>>);
+pub(super) struct Failures {
+    last: Mutex<Option<TransportError>>,
+    answered_since: AtomicBool,
+}
 
 impl Failures {
     /// Keeps the failure for people, and gives back what the guest is told.
     pub(super) fn record(&self, error: TransportError) -> WasiError {
         let code = error.code();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.answered_since.store(false, Ordering::Relaxed);
         code
     }
 
+    /// A request was answered.
+    fn note_answer(&self) {
+        self.answered_since.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a request was answered since the last failure.
+    fn answered_since(&self) -> bool {
+        self.answered_since.load(Ordering::Relaxed)
+    }
+
     fn last(&self) -> Option<TransportError> {
-        self.0
+        self.last
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -459,12 +532,15 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::SharedMemory;
+    use crate::policy::limits::GUEST_MEMORY_RESERVE;
 
     #[test]
     fn the_bodies_of_all_requests_under_way_count_together() {
         let under_way = Arc::new(UnderWay::default());
-        let mut first = Slot::take(&under_way, 4).unwrap();
-        let mut second = Slot::take(&under_way, 4).unwrap();
+        let held = Arc::new(Held::unbounded());
+        let mut first = Slot::take(&under_way, 4, &held, 0).unwrap();
+        let mut second = Slot::take(&under_way, 4, &held, 0).unwrap();
         first.weigh(60, 100).unwrap();
         second.weigh(40, 100).unwrap();
         let refused = second.weigh(1, 100).unwrap_err();
@@ -473,5 +549,23 @@ mod tests {
         second.weigh(59, 100).unwrap();
         drop(second);
         assert_eq!(under_way.bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_body_is_charged_as_it_comes_and_given_back_with_its_request() {
+        let shared = Arc::new(SharedMemory::new(100));
+        let held = Arc::new(Held::new(shared.clone()));
+        let under_way = Arc::new(UnderWay::default());
+        let reserve = GUEST_MEMORY_RESERVE as u64;
+        let mut slot = Slot::take(&under_way, 4, &held, 10).unwrap();
+        slot.weigh(reserve, u64::MAX).unwrap();
+        slot.weigh(90, u64::MAX).unwrap();
+        assert_eq!(shared.taken(), 100);
+        let refused = Err(TransportError::NoMemory { shared: 100 });
+        assert_eq!(slot.weigh(1, u64::MAX), refused);
+        assert_eq!(Slot::take(&under_way, 4, &held, 1).err(), refused.err());
+        assert_eq!(under_way.requests.load(Ordering::Relaxed), 1);
+        drop(slot);
+        assert_eq!(shared.taken(), 0);
     }
 }

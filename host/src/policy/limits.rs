@@ -71,6 +71,14 @@ pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(3600);
 /// A long conversation with several images, each some megabytes of base64.
 pub const REQUEST_BODY_BYTES: u64 = 64 << 20;
 
+/// What is taken of a request's body in one piece. A guest may write bodies that are never sent, and the host keeps two
+/// pieces of each, which are charged when the body is made.
+pub const OUTGOING_PIECE_BYTES: usize = 64 << 10;
+
+/// What a request under way is taken to hold in the host, beside its head and its body: a connection with a read buffer of
+/// 64 KiB, the response's head, pieces that were put together, and the piece that the guest has begun to read.
+pub const EXCHANGE_BYTES: usize = 256 << 10;
+
 /// Servers and proxies allow 8 to 32 KiB; twice the larger.
 pub const RESPONSE_HEADER_BYTES: usize = 64 << 10;
 
@@ -181,21 +189,47 @@ limits! {
 /// grows. This leaves room for one of [`REQUEST_BODY_BYTES`]. Memory that a guest does not touch costs nothing.
 pub const MEMORY_BYTES: usize = 384 << 20;
 
-/// Components built by the usual toolchains have one memory for themselves and one for an adapter.
-pub const MEMORIES: usize = 4;
+/// Components built by the usual toolchains have one memory, which adapters and shims import. Each reserves 4 GiB of address
+/// space for each chat that there may be, so that a second one would double what a process has to have.
+///
+/// This, [`TABLES`], [`TABLE_ELEMENTS`], [`INSTANCES`] and [`INSTANCE_BYTES`] are also what the engine's pool has for each
+/// chat: a component with more is refused when it is loaded, whatever a grant allows.
+pub const MEMORIES: usize = 1;
 
-/// One table for indirect calls per core instance.
+/// One table for indirect calls per core instance that has any, and as many again.
 pub const TABLES: usize = 8;
 
 /// Ten times what a large guest's table of indirect calls has.
 pub const TABLE_ELEMENTS: usize = 20_000;
 
+/// What an element of a table takes in the host.
+pub const TABLE_ELEMENT_BYTES: usize = 16;
+
 /// Core instances inside one component: its own module, adapters and shims.
 pub const INSTANCES: usize = 16;
 
-/// Handles that a guest holds at the same time: streams, pollables, header fields. A chat needs about a dozen. The host
-/// keeps up to [`FIELD_BYTES`] for each.
+/// Bytes of what the runtime keeps for all core instances of one component: functions that can be called indirectly, globals,
+/// imports. The plugin of this project takes a thirtieth. It is in the host's memory for each chat, and no guest can make it
+/// more, so that bounding it is enough; it is not charged.
+pub const INSTANCE_BYTES: usize = 256 << 10;
+
+/// Handles that a guest holds at the same time: streams, pollables, header fields. A chat needs about a dozen. What the host
+/// keeps behind each is charged to the memory that chats share ([`SHARED_GUEST_MEMORY`]).
 pub const RESOURCE_TABLE_ENTRIES: usize = 256;
+
+/// Handles that the instances of one component have to resources, their own included, and that a call lends: a poll lends
+/// each of its pollables. Sixteen times [`RESOURCE_TABLE_ENTRIES`]; the host keeps some 50 bytes for each.
+pub const COMPONENT_HANDLES: usize = 4096;
+
+/// What a handle is taken to keep in the host, beside the texts behind it: its entry, and a map with room for six fields.
+pub const HANDLE_BYTES: usize = 1024;
+
+/// What each store is charged for what the host keeps behind its handles, before it has any; an ordinary chat keeps a
+/// third. It is also the step in which the charge grows.
+pub const KEPT_BYTES: usize = 512 << 10;
+
+/// Bytes of a batch of events that are not charged by themselves: the usual batch has some hundred.
+pub const KEPT_BATCH_BYTES: usize = 64 << 10;
 
 /// Bytes of header fields that one `fields` resource may take in the host, by wasmtime's accounting.
 pub const FIELD_BYTES: usize = 128 << 10;
@@ -246,10 +280,11 @@ pub const CREDIT_PER_READ: Duration = Duration::from_micros(250);
 /// Credit for each byte of a read: ten times what decoding it takes.
 pub const CREDIT_PER_BYTE: Duration = Duration::from_nanos(100);
 
-/// Bytes of linear memory that each store may hold whatever the others do; a chat of ordinary length needs a quarter.
+/// Bytes that each store may hold whatever the others do: of linear memory, tables, and what the host holds for it. A chat
+/// of ordinary length needs a third.
 pub const GUEST_MEMORY_RESERVE: usize = 8 << 20;
 
-/// Bytes of linear memory that all stores of an engine may hold together beyond their reserves: ten of the largest.
+/// Bytes that all stores of an engine may hold together beyond their reserves: ten of the largest.
 pub const SHARED_GUEST_MEMORY: usize = 4 << 30;
 
 /// Steps of the clock that a guest sees. A thousand times what a timing attack would want, and a thousandth of what a
@@ -267,13 +302,13 @@ limits! {
     SandboxLimits {
         /// Bytes of all linear memories together.
         memory_bytes, with_memory_bytes: usize = MEMORY_BYTES;
-        /// Number of linear memories.
+        /// Number of linear memories. No more than [`MEMORIES`], whatever is set here.
         memories, with_memories: usize = MEMORIES;
-        /// Number of tables.
+        /// Number of tables. No more than [`TABLES`], whatever is set here.
         tables, with_tables: usize = TABLES;
-        /// Elements of one table.
+        /// Elements of one table. No more than [`TABLE_ELEMENTS`], whatever is set here.
         table_elements, with_table_elements: usize = TABLE_ELEMENTS;
-        /// Number of core instances.
+        /// Number of core instances. No more than [`INSTANCES`], whatever is set here.
         instances, with_instances: usize = INSTANCES;
         /// Entries of the resource table.
         resource_table_entries, with_resource_table_entries: usize = RESOURCE_TABLE_ENTRIES;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 use super::cpu_account::CpuAccount;
-use super::memory::Held;
 use crate::engine::Clock;
+use crate::memory::Charge;
 use crate::policy::SandboxLimits;
-use crate::policy::limits::EPOCH_TICK;
+use crate::policy::limits::{EPOCH_TICK, TABLE_ELEMENT_BYTES};
 
 /// A guest that has been computing for so long when a slow tick comes may go on for longer than a
 /// quick tick.
@@ -27,7 +27,10 @@ pub(super) enum Stopped {
 pub(super) struct Meter {
     pub(super) limits: SandboxLimits,
     pub(super) stopped_by: Option<Stopped>,
-    pub(super) held: Held,
+    /// All linear memories together.
+    pub(super) memory: Charge,
+    /// All tables together.
+    pub(super) tables: Charge,
     pub(super) account: Arc<CpuAccount>,
     /// Is told of a guest that computes.
     pub(super) clock: Arc<Clock>,
@@ -62,11 +65,11 @@ impl ResourceLimiter for Meter {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let by = desired.saturating_sub(current);
-        if by > self.limits.memory_bytes.saturating_sub(self.held.bytes()) {
+        if by > self.limits.memory_bytes.saturating_sub(self.memory.bytes()) {
             self.stopped_by = Some(Stopped::Memory);
             return Ok(false);
         }
-        let allowed = self.held.grow(by);
+        let allowed = self.memory.grow(by);
         if !allowed {
             self.stopped_by = Some(Stopped::SharedMemory);
         }
@@ -75,13 +78,18 @@ impl ResourceLimiter for Meter {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let allowed = desired <= self.limits.table_elements;
-        if !allowed {
+        if desired > self.limits.table_elements {
             self.stopped_by = Some(Stopped::TableElements);
+            return Ok(false);
+        }
+        let by = desired.saturating_sub(current);
+        let allowed = self.tables.grow(by.saturating_mul(TABLE_ELEMENT_BYTES));
+        if !allowed {
+            self.stopped_by = Some(Stopped::SharedMemory);
         }
         Ok(allowed)
     }
@@ -102,15 +110,17 @@ impl ResourceLimiter for Meter {
 #[cfg(test)]
 mod tests {
     use super::super::fair_share::FairShare;
-    use super::super::memory::SharedMemory;
     use super::*;
+    use crate::memory::{Held, SharedMemory};
     use crate::policy::limits::GUEST_MEMORY_RESERVE;
 
     fn meter(limits: SandboxLimits, shared: usize) -> Meter {
+        let held = Arc::new(Held::new(Arc::new(SharedMemory::new(shared))));
         Meter {
             limits,
             stopped_by: None,
-            held: Held::new(Arc::new(SharedMemory::new(shared))),
+            memory: Charge::none(held.clone()),
+            tables: Charge::none(held),
             account: Arc::new(CpuAccount::new(Arc::default(), Arc::new(FairShare::new(1)))),
             clock: Arc::new(Clock::new(std::thread::current())),
         }
@@ -140,5 +150,14 @@ mod tests {
         assert!(meter.table_growing(0, 7, None).unwrap());
         assert!(!meter.table_growing(7, 8, None).unwrap());
         assert_eq!(meter.stopped_by, Some(Stopped::TableElements));
+    }
+
+    #[test]
+    fn tables_are_part_of_the_memory_of_all_guests() {
+        let mut meter = meter(SandboxLimits::new(), TABLE_ELEMENT_BYTES);
+        assert!(meter.memory_growing(0, GUEST_MEMORY_RESERVE, None).unwrap());
+        assert!(meter.table_growing(0, 1, None).unwrap());
+        assert!(!meter.table_growing(1, 2, None).unwrap());
+        assert_eq!(meter.stopped_by, Some(Stopped::SharedMemory));
     }
 }

@@ -6,6 +6,7 @@ mod exchanges;
 mod giants;
 mod handles;
 mod headers;
+mod hoards;
 mod key;
 pub(crate) mod lies;
 mod memory;
@@ -142,6 +143,19 @@ pub(crate) const ALL: &[(&str, Attack)] = &[
     ("key-in-other-parts", Does(key::in_other_parts)),
     ("key-over-another-scheme", Does(key::over_another_scheme)),
     ("key-with-a-redirect", Does(key::with_a_redirect)),
+    ("hoarded-pieces", Does(hoards::pieces)),
+    ("hoarded-fields", Does(hoards::fields)),
+    ("hoarded-lists", Does(hoards::lists)),
+    ("hoarded-copies", Does(hoards::copies)),
+    ("hoarded-places", Does(hoards::places)),
+    ("hoarded-methods", Does(hoards::methods)),
+    ("hoarded-paths", Does(hoards::paths)),
+    ("hoarded-trailers", Does(hoards::trailers)),
+    ("hoarded-responses", Does(hoards::responses)),
+    ("hoarded-heads", Says(hoards::heads)),
+    ("hoarded-bodies", Says(hoards::bodies)),
+    ("hoarded-handles", Does(hoards::handles)),
+    ("hoarded-events", Says(hoards::events)),
     ("endless-text", Says(lies::endless_text)),
     ("endless-thinking", Says(lies::endless_thinking)),
     ("endless-notes", Says(lies::endless_notes)),

@@ -118,6 +118,16 @@ pub(crate) struct Stream {
     ready: RefCell<VecDeque<Event>>,
 }
 
+impl Stream {
+    pub(crate) fn of(orders: Orders) -> Self {
+        Self {
+            orders,
+            calls: Cell::new(0),
+            ready: RefCell::new(VecDeque::from(greeting())),
+        }
+    }
+}
+
 impl chat::Guest for Hostile {
     type ChatStream = Stream;
 
@@ -129,11 +139,7 @@ impl chat::Guest for Hostile {
         {
             border::start_returns(*returned);
         }
-        Ok(chat::ChatStream::new(Stream {
-            orders,
-            calls: Cell::new(0),
-            ready: RefCell::new(VecDeque::from(greeting())),
-        }))
+        Ok(chat::ChatStream::new(Stream::of(orders)))
     }
 }
 

@@ -67,7 +67,7 @@ attacks! {
     "poll-of-nothing": "to wait for nothing, which never comes",
         NEXT => Trap("empty poll list");
     "poll-of-many": "one pollable, a hundred thousand times in one poll",
-        NEXT => Trap("handle limit exceeded");
+        NEXT => Limit("handles of the component");
     "poll-of-millions": "the same eight million times",
         NEXT => TOO_MUCH;
     "clock-resolution": "to measure times that are short enough to tell what a processor does for others",

@@ -154,7 +154,9 @@ impl Failure {
             E::ResponseBodyTooLarge { limit } => Self::of("response-body-too-large").limit(*limit),
             E::ContentCoding(detail) => Self::of("content-coding").detail(detail),
             // Said above the seam, or by a replay: nothing to be repeated.
-            E::Denied(_) | E::NotRecorded(_) => Self::of("other").detail(&error.to_string()),
+            E::Denied(_) | E::NotRecorded(_) | E::NoMemory { .. } => {
+                Self::of("other").detail(&error.to_string())
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::super::Connections;
 use super::*;
+use crate::memory::Held;
 
 /// A server that begins each answer and holds it, and counts the connections that its clients
 /// close.
@@ -37,21 +38,21 @@ async fn an_idle_connection_of_another_provider_is_closed_for_a_first_one() {
     let connections = Connections::new(4);
     let (other, closed) = holding().await;
     let egress_of_other = egress(other);
-    let mut hooks = egress_of_other.hooks_within(&connections);
+    let mut hooks = egress_of_other.hooks_within(&connections, Arc::new(Held::unbounded()));
     assert_eq!(fetch(&mut hooks, get(&url(other))).await.unwrap(), "ok");
 
     let (address, _) = holding().await;
     let egress = egress(address);
     let mut held = Vec::new();
     for _ in 0..4 {
-        let mut hooks = egress.hooks_within(&connections);
+        let mut hooks = egress.hooks_within(&connections, Arc::new(Held::unbounded()));
         let response = send(&mut hooks, hold(address)).await.unwrap();
         held.push((hooks, response));
     }
     while closed.load(std::sync::atomic::Ordering::SeqCst) == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let mut fifth = egress.hooks_within(&connections);
+    let mut fifth = egress.hooks_within(&connections, Arc::new(Held::unbounded()));
     let told = send(&mut fifth, hold(address)).await.unwrap_err();
     assert_eq!(format!("{told:?}"), "ConnectionLimitReached");
     let failure = fifth.last_failure();
@@ -71,7 +72,7 @@ async fn idle_connections_are_a_quarter_and_the_latest_stay() {
     for _ in 0..6 {
         let (address, closed_there) = holding().await;
         let egress = egress(address);
-        let mut hooks = egress.hooks_within(&connections);
+        let mut hooks = egress.hooks_within(&connections, Arc::new(Held::unbounded()));
         assert_eq!(fetch(&mut hooks, get(&url(address))).await.unwrap(), "ok");
         closed.push((egress, closed_there));
     }
@@ -105,7 +106,7 @@ async fn a_store_uses_its_first_connection_again_when_all_further_ones_are_in_us
     let connections = Connections::new(4);
     let (address, _) = holding().await;
     let egress = egress(address);
-    let mut hooks = egress.hooks_within(&connections);
+    let mut hooks = egress.hooks_within(&connections, Arc::new(Held::unbounded()));
     let mut first = Some(send(&mut hooks, hold(address)).await.unwrap());
     let _second = send(&mut hooks, hold(address)).await.unwrap();
     for _ in 0..3 {

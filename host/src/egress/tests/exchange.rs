@@ -404,6 +404,7 @@ fn every_failure(words: &str) -> Vec<TransportError> {
             detail: text(),
         },
         TransportError::RequestBodyTooLarge { limit: 1 },
+        TransportError::NoMemory { shared: 1 << 20 },
         TransportError::RequestBody(text()),
         TransportError::Configuration(text()),
         TransportError::Dns {
