@@ -13,6 +13,8 @@
 #[allow(dead_code, reason = "the recipe of every component")]
 mod component;
 mod figures;
+#[path = "../support/machine.rs"]
+mod machine;
 #[path = "../support/paced.rs"]
 mod paced;
 mod server;
@@ -29,6 +31,7 @@ use provider_host::types::{ChatRequest, Event, Model, Settings};
 use provider_host::{Engine, EngineOptions, Error, Plugin, Provider, ProviderOptions};
 
 use figures::{Delays, resident_mib};
+use machine::Machine;
 use paced::now;
 
 const HEALTHY: usize = 100;
@@ -95,8 +98,8 @@ async fn measure(processors: usize) {
         "{HEALTHY} healthy chats of {RATE} events a second, {HOSTILE} hostile ones, {processors} processors; delays in ms"
     );
     println!(
-        "{:<22}{:>9}{:>9}{:>9}{:>9}{:>10}{:>12}",
-        "", "events", "p50", "p99", "p99.9", "max", "resident"
+        "{:<22}{:>9}{:>9}{:>9}{:>9}{:>10}{:>12}{:>13}  {}",
+        "", "events", "p50", "p99", "p99.9", "max", "resident", "server late", "stolen"
     );
 
     let before = phase("alone", &delays).await;
@@ -127,16 +130,20 @@ async fn measure(processors: usize) {
 async fn phase(name: &str, delays: &Delays) -> f64 {
     tokio::time::sleep(SETTLE).await;
     delays.clear();
+    paced::LATENESS.take();
+    let machine = Machine::now();
     tokio::time::sleep(PHASE).await;
+    let (passed, late) = (machine.since(), paced::LATENESS.take());
     let figures = delays.figures();
     println!(
-        "{name:<22}{:>9}{:>9.2}{:>9.2}{:>9.2}{:>10.2}{:>8} MiB",
+        "{name:<22}{:>9}{:>9.2}{:>9.2}{:>9.2}{:>10.2}{:>8} MiB{:>13.2}  {passed}",
         figures.count,
         figures.p50,
         figures.p99,
         figures.p999,
         figures.max,
-        resident_mib()
+        resident_mib(),
+        late.as_secs_f64() * 1e3
     );
     figures.p99
 }
