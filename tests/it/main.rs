@@ -7,6 +7,7 @@ mod machine;
 mod recorded;
 
 mod behaviour;
+mod budgets;
 mod cancel;
 mod check;
 mod cli;

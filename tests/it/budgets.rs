@@ -1,0 +1,4 @@
+//! What chats and files share of the machine is bounded: each module shows one attack on a shared
+//! budget, and that it is refused.
+
+mod watched_folder;
