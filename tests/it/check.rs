@@ -51,7 +51,9 @@ pub(crate) fn hostile() -> &'static [u8] {
     BYTES.get_or_init(|| built("hostile-provider"))
 }
 
+/// A suite that is not cut short: the host is not optimized, and other tests run beside it.
 fn suite(bytes: &[u8], options: Options) -> Suite {
+    let options = options.with_deadline(Duration::from_secs(1_800));
     Suite::new(engine(), bytes, options).expect("a plugin")
 }
 
@@ -96,9 +98,7 @@ async fn our_plugin_keeps_the_contract_over_the_exchanges_that_are_built_in() {
 #[tokio::test]
 async fn our_plugin_keeps_the_contract_over_recordings_of_real_servers() {
     let recorded = recorded(&workspace().join("tests/fixtures/vllm"));
-    // Six times as many as are built in, in an unoptimized host, beside other tests.
     let options = Options::default().with_exchanges(recorded).with_sample(120);
-    let options = options.with_deadline(Duration::from_secs(1_800));
     let broken = not_passed(&suite(EMBEDDED, options).run().await, &[]);
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }

@@ -325,9 +325,9 @@ mod tests {
                 ..EngineOptions::default()
             };
             Self {
-                folder: tempfile::tempdir().unwrap(),
+                folder: tempfile::tempdir().expect("a folder"),
                 files: Files::new(Times::new(DEBOUNCE, MOST)),
-                engine: Engine::new(options).unwrap(),
+                engine: Engine::new(options).expect("an engine"),
                 now: Instant::now(),
             }
         }
@@ -338,7 +338,7 @@ mod tests {
 
         /// Writes a file: another content each time, of another length.
         fn write(&self, name: &str, bytes: &[u8]) {
-            std::fs::write(self.path(name), bytes).unwrap();
+            std::fs::write(self.path(name), bytes).expect("a file");
         }
 
         /// Scans a while later, and reads what is due: the names, and what came of it.
@@ -350,7 +350,11 @@ mod tests {
             for (path, due) in self.files.due(self.now) {
                 let content = Content::of(&path, &self.engine);
                 let look = self.files.read(&path, due, content, self.now);
-                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                let name = path
+                    .file_name()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned();
                 looks.push((name, look));
             }
             looks
