@@ -17,7 +17,7 @@ use crate::support::engine;
 const DEADLINE: Duration = Duration::from_secs(6);
 
 /// What may pass beyond it: a busy machine, and a call that is left.
-const GRACE: Duration = Duration::from_secs(8);
+const GRACE: Duration = Duration::from_secs(30);
 
 /// A configuration of the plugin that attacks its host.
 fn orders(attack: &str, at: &str) -> Value {
