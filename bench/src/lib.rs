@@ -11,6 +11,8 @@
 pub mod answer;
 pub mod client;
 pub mod core;
+#[path = "../../tests/support/machine.rs"]
+pub mod machine;
 pub mod measure;
 pub mod native;
 pub mod sandbox;

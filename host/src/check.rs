@@ -26,12 +26,14 @@
 //! # }
 //! ```
 
+mod budget;
 mod cancel;
 mod catalog;
 mod chat;
 mod corpus;
 mod errors;
 mod findings;
+mod guest;
 mod limits;
 mod manifest;
 mod settings;
@@ -41,13 +43,17 @@ mod transport;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exercise::Exchange;
 use crate::plugin::{Inspection, Plugin, inspect};
 use crate::policy::SandboxLimits;
+
+use budget::Budget;
 
 pub use corpus::{Expected, Recorded};
 pub use findings::{Findings, Verdict};
@@ -158,10 +164,20 @@ pub struct Options {
     pub sample: usize,
     /// What the plugin's code may use.
     pub sandbox: SandboxLimits,
-    /// How long one exchange may take, and how long the end of one is waited for. Nothing here takes any time, so that this
-    /// only ends what would never come.
+    /// How long one exchange may take, and how long the end of one is waited for. Nothing here takes
+    /// any time, so that this only ends what would never come. 30 s by default. Once twice as much
+    /// was waited in vain, it is a second.
     pub patience: Duration,
+    /// How long all of it may take, loading the plugin included: [`DEADLINE`]. What was not tried
+    /// until then is [`Verdict::NotTried`]. A third of it is for whichever check needs it, the rest
+    /// is kept for the checks in equal parts.
+    pub deadline: Duration,
 }
+
+/// How long a suite may take, by default. An honest plugin takes some seconds; one that waits or
+/// computes in each call for as long as it may, and is tried with everything all the same, less than
+/// five minutes.
+pub const DEADLINE: Duration = Duration::from_secs(300);
 
 impl Default for Options {
     fn default() -> Self {
@@ -172,6 +188,7 @@ impl Default for Options {
             sample: 64,
             sandbox: SandboxLimits::default(),
             patience: Duration::from_secs(30),
+            deadline: DEADLINE,
         }
     }
 }
@@ -205,6 +222,13 @@ impl Options {
         self
     }
 
+    /// Sets how long all of it may take. Nothing is tried in no time.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
     /// Sets the limits of the sandbox.
     #[must_use]
     pub fn with_sandbox(mut self, sandbox: SandboxLimits) -> Self {
@@ -226,16 +250,32 @@ pub struct Report {
 #[derive(Debug)]
 pub struct Suite {
     inspection: Inspection,
-    loaded: std::result::Result<Subject, Error>,
+    loaded: Loaded,
+    budget: Arc<Budget>,
+    /// Checks that were begun.
+    begun: AtomicUsize,
+}
+
+#[derive(Debug)]
+enum Loaded {
+    Plugin(Box<Subject>),
+    /// This host does not load it.
+    Refused(Error),
+    /// It was still being compiled at the deadline.
+    Late,
 }
 
 impl Suite {
-    /// Loads a plugin. One that this host does not load, for what it imports, say, is a finding of the suite.
+    /// Loads a plugin. One that this host does not load, for what it imports, say, is a finding of the suite. Blocks, no
+    /// longer than [`Options::deadline`]: a plugin that takes longer to compile is compiled on by a thread of its own, within
+    /// the engine's limits, and not tried.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidPlugin`]: the bytes are no component of the contract's world `provider`.
+    /// [`ErrorKind::Host`]: the operating system gave no thread, or no random bytes for a placeholder.
     pub fn new(engine: &Engine, bytes: &[u8], options: Options) -> Result<Self> {
+        let began = Instant::now();
         let inspection = inspect(bytes)?;
         let world = inspection.world.as_deref().unwrap_or_default();
         if !world.starts_with("llm:provider/provider@") {
@@ -244,11 +284,27 @@ impl Suite {
                 "the file is no plugin: it does not export the world `llm:provider/provider`",
             ));
         }
-        let loaded = match Plugin::from_bytes(engine, bytes) {
-            Ok(plugin) => Ok(Subject::new(plugin, options)?),
-            Err(error) => Err(error),
+        let loaded = load(
+            engine,
+            bytes,
+            options.deadline.saturating_sub(began.elapsed()),
+        )?;
+        let budget = Budget::new(&options, began.elapsed(), all().count());
+        let budget = Arc::new(budget);
+        let loaded = match loaded {
+            None => Loaded::Late,
+            Some(Err(error)) => Loaded::Refused(error),
+            Some(Ok(plugin)) => {
+                let subject = Subject::new(plugin, options, budget.clone())?;
+                Loaded::Plugin(Box::new(subject))
+            }
         };
-        Ok(Self { inspection, loaded })
+        Ok(Self {
+            inspection,
+            loaded,
+            budget,
+            begun: AtomicUsize::new(0),
+        })
     }
 
     /// What the file says of itself.
@@ -265,23 +321,83 @@ impl Suite {
         reports
     }
 
-    /// Runs one check.
+    /// Runs one check. The time of [`Options::deadline`] begins with the first one.
     pub async fn check(&self, check: &'static Check) -> Report {
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        let behind = all().count().saturating_sub(begun);
         let mut findings = Findings::default();
-        match &self.loaded {
-            Ok(subject) => {
-                subject.get_to_know().await;
-                (check.run)(subject, &mut findings).await;
+        let verdict = match &self.loaded {
+            Loaded::Plugin(subject) => self.tried(check, subject, behind).await,
+            Loaded::Refused(error) => {
+                if check.name == manifest::LOADS {
+                    findings.tried();
+                    findings.add("the host loads it", error.message());
+                } else {
+                    findings.skip("the host does not load it");
+                }
+                findings.verdict(check.contract)
             }
-            Err(error) if check.name == manifest::LOADS => {
-                findings.tried();
-                findings.add("the host loads it", error.message());
+            Loaded::Late => {
+                let seconds = self.budget.deadline().as_secs_f32();
+                let why = "the plugin was still being compiled then";
+                Verdict::NotTried(format!("the deadline of {seconds} s has passed; {why}"))
             }
-            Err(_) => findings.skip("the host does not load it"),
+        };
+        Report { check, verdict }
+    }
+
+    async fn tried(&self, check: &Check, subject: &Subject, behind: usize) -> Verdict {
+        let known = subject.get_to_know(behind + 1).await;
+        let unknown = (!known).then(|| self.over());
+        let Some(until) = self.budget.share(behind) else {
+            let seconds = self.budget.deadline().as_secs_f32();
+            let why = "before this check was begun";
+            return Verdict::NotTried(format!("the deadline of {seconds} s had passed {why}"));
+        };
+        let mut findings = Findings::default();
+        let run = (check.run)(subject, &mut findings);
+        if tokio::time::timeout_at(until, run).await.is_err() {
+            return findings.ended(self.over(), check.contract);
         }
-        Report {
-            check,
-            verdict: findings.verdict(check.contract),
+        match (findings.verdict(check.contract), unknown) {
+            // What a check is tried with is chosen by what the plugin asks its server.
+            (Verdict::Skipped(_), Some(_)) => Verdict::NotTried(
+                "what the plugin asks its server was not found out in time".to_owned(),
+            ),
+            (verdict, _) => verdict,
         }
+    }
+
+    /// Why something was ended.
+    fn over(&self) -> String {
+        let deadline = self.budget.deadline().as_secs_f32();
+        let what = match self.budget.is_over() {
+            true => format!("the deadline of {deadline} s passed"),
+            false => format!("this check's part of the {deadline} s of all was over"),
+        };
+        format!("{what}; {}", self.budget.doing())
+    }
+}
+
+/// Loads a plugin; none: it takes longer than there is time.
+fn load(engine: &Engine, bytes: &[u8], time: Duration) -> Result<Option<Result<Plugin>>> {
+    let (engine, bytes) = (engine.clone(), bytes.to_vec());
+    let (sender, loaded) = mpsc::sync_channel(1);
+    let compile = move || {
+        // Nobody waits any more where it took too long.
+        let _ = sender.send(Plugin::from_bytes(&engine, &bytes));
+    };
+    let thread = std::thread::Builder::new().name("check-load".to_owned());
+    thread.spawn(compile).map_err(|error| {
+        let why = format!("could not start a thread: {error}");
+        Error::new(ErrorKind::Host, why).caused_by(error)
+    })?;
+    match loaded.recv_timeout(time) {
+        Ok(loaded) => Ok(Some(loaded)),
+        Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err(Error::new(
+            ErrorKind::Host,
+            "the thread that loads the plugin failed",
+        )),
     }
 }

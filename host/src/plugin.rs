@@ -355,6 +355,11 @@ pub(crate) fn inspected(engine: &Engine, bytes: &[u8]) -> Result<Inspection> {
     inspect::inspect_within(bytes, engine.compile_limits().nesting)
 }
 
+/// The SHA-256 of some bytes in lower-case hex: what a plugin is known by.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    inspect::hex(&<sha2::Sha256 as sha2::Digest>::digest(bytes))
+}
+
 /// A plugin says of itself what it is, before it runs.
 pub(crate) fn no_manifest() -> Error {
     Error::new(

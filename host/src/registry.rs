@@ -78,7 +78,9 @@ use tokio::sync::broadcast;
 
 pub use self::catalog::Models;
 pub use self::event::{Cause, EVENTS_KEPT, RegistryEvent, What};
-pub use self::policy::{CATALOG_AGE, DEBOUNCE, DRAIN_DEADLINE, SwapPolicy};
+pub use self::policy::{
+    CATALOG_AGE, DEBOUNCE, DEBOUNCE_MAX, DRAIN_DEADLINE, NOTICED_MOST, REFUSED_REST, SwapPolicy,
+};
 pub use self::self_test::{BASE_URL, Exchange, SelfTest, TIME_LIMIT};
 pub use self::slot::{Offered, Served, Slot};
 pub use self::stage::{Refusal, Stage};

@@ -46,12 +46,14 @@ pub(crate) fn faulty() -> &'static [u8] {
 }
 
 /// The plugin that attacks its host; what it does, its configuration says.
-fn hostile() -> &'static [u8] {
+pub(crate) fn hostile() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| built("hostile-provider"))
 }
 
+/// A suite that is not cut short: the host is not optimized, and other tests run beside it.
 fn suite(bytes: &[u8], options: Options) -> Suite {
+    let options = options.with_deadline(Duration::from_secs(1_800));
     Suite::new(engine(), bytes, options).expect("a plugin")
 }
 

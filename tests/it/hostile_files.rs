@@ -59,7 +59,7 @@ fn options(limits: CompileLimits) -> EngineOptions {
     options
 }
 
-fn engine(limits: CompileLimits) -> Engine {
+pub(crate) fn engine(limits: CompileLimits) -> Engine {
     Engine::new(options(limits)).expect("an engine")
 }
 

@@ -1,6 +1,8 @@
 //! Behaviour through the public door: the real component in the real sandbox,
 //! over real sockets.
 
+#[path = "../support/machine.rs"]
+mod machine;
 #[path = "../support/recorded.rs"]
 mod recorded;
 

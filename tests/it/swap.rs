@@ -35,7 +35,7 @@ fn options(base_url: &str, key: &str) -> ProviderOptions {
 }
 
 /// A registry with a slot of the embedded plugin, over a server.
-async fn slot(policy: SwapPolicy) -> (Numbered, Registry, Slot) {
+pub(crate) async fn slot(policy: SwapPolicy) -> (Numbered, Registry, Slot) {
     let server = Numbered::start().await;
     let registry = Registry::with_policy(policy);
     let slot = registry
@@ -88,7 +88,7 @@ async fn in_time<T>(what: impl Future<Output = T>) -> T {
 }
 
 /// The next event that is one of these.
-async fn event(
+pub(crate) async fn event(
     events: &mut Receiver<RegistryEvent>,
     is: impl Fn(&RegistryEvent) -> bool,
 ) -> RegistryEvent {

@@ -1,21 +1,19 @@
 //! A server that streams at a steady pace, on a thread of its own, and writes the time into each event.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::machine::Lateness;
 use crate::paced::{self, now};
 
 /// Events of one answer.
 const EVENTS: u32 = 400;
 
-/// Starts one; its address. It records how late it is against its own schedule.
-pub(crate) fn start(rate: u32, lateness: Arc<Lateness>) -> SocketAddr {
-    paced::start(move |socket| serve(socket, rate, lateness.clone()))
+/// Starts one; its address.
+pub(crate) fn start(rate: u32) -> SocketAddr {
+    paced::start(move |socket| serve(socket, rate))
 }
 
 /// Starts the server that helps hostile chats; its address.
@@ -38,7 +36,7 @@ async fn head(socket: &mut TcpStream) -> std::io::Result<Option<String>> {
 }
 
 /// Answers one request whatever it is, and closes.
-async fn serve(mut socket: TcpStream, rate: u32, lateness: Arc<Lateness>) -> std::io::Result<()> {
+async fn serve(mut socket: TcpStream, rate: u32) -> std::io::Result<()> {
     if head(&mut socket).await?.is_none() {
         return Ok(());
     }
@@ -46,8 +44,7 @@ async fn serve(mut socket: TcpStream, rate: u32, lateness: Arc<Lateness>) -> std
     socket.write_all(head.as_bytes()).await?;
     let mut pace = paced::beat(rate, Duration::from_nanos(now() % 50_000_000));
     for _ in 0..EVENTS {
-        let due = pace.tick().await;
-        lateness.record(due.into_std(), std::time::Instant::now());
+        pace.tick().await;
         let event = paced::event(&format!("{} ", now()));
         socket.write_all(event.as_bytes()).await?;
     }

@@ -1,4 +1,5 @@
-//! What servers that stream at a steady pace have in common: a thread of their own, one clock, and the events of a stream.
+//! What servers that stream at a steady pace have in common: a thread of their own, one clock, the
+//! events of a stream, and how far they fell behind their own schedule. Needs `mod machine` beside it.
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -6,6 +7,12 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Interval, MissedTickBehavior};
+
+use super::machine::Lateness;
+
+/// How late these servers wrote at most, against their own schedule. Each write is due one period
+/// after the one before, so that one pause counts once.
+pub(crate) static LATENESS: Lateness = Lateness::new();
 
 /// The finish of an answer and the end of its stream.
 pub(crate) const END: &str = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"model\",\"choices\":[{\"index\":0,\
@@ -41,13 +48,26 @@ where
     address
 }
 
-/// The beat of a stream, after a first pause. Streams that began together would be written together: each needs another
-/// one.
-pub(crate) fn beat(rate: u32, first: Duration) -> Interval {
+/// The schedule of a stream's writes.
+pub(crate) struct Beat(Interval);
+
+/// A schedule with so many writes a second, after a first pause. Streams that began together would
+/// be written together: each needs another pause.
+pub(crate) fn beat(rate: u32, first: Duration) -> Beat {
     let mut beat = tokio::time::interval(Duration::from_secs(1) / rate);
     beat.reset_after(first);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    beat
+    Beat(beat)
+}
+
+impl Beat {
+    /// Waits until the next write is due, and puts into [`LATENESS`] how much later it is then;
+    /// when it was due.
+    pub(crate) async fn tick(&mut self) -> Instant {
+        let due = self.0.tick().await.into_std();
+        LATENESS.record(due, Instant::now());
+        due
+    }
 }
 
 /// The event of a piece of text.

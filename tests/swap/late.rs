@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::figures::Delays;
+use crate::machine::Machine;
+use crate::paced::LATENESS;
 
 /// What a delay is large from, in nanoseconds.
 const LARGE: u64 = 5_000_000;
@@ -20,11 +22,30 @@ pub(crate) enum Kind {
     Between,
 }
 
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Swaps => "with swaps",
+            Self::Between => "between",
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Late {
     quiet: Delays,
     swaps: Delays,
     state: Mutex<State>,
+    /// The rounds that are over: what the machine did in each.
+    rounds: Mutex<Rounds>,
+}
+
+#[derive(Default)]
+struct Rounds {
+    /// The one that is measured now.
+    now: Option<(Kind, Machine)>,
+    over: Vec<(Kind, String)>,
 }
 
 #[derive(Default)]
@@ -39,6 +60,14 @@ struct State {
 impl Late {
     pub(crate) fn begin(&self, kind: Kind) {
         self.lock().kind = kind;
+        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let late = LATENESS.take();
+        if let Some((kind, machine)) = rounds.now.take() {
+            let late = late.as_secs_f64() * 1e3;
+            let row = format!("{late:>14.2}  {}", machine.since());
+            rounds.over.push((kind, row));
+        }
+        rounds.now = (kind != Kind::Between).then(|| (kind, Machine::now()));
     }
 
     pub(crate) fn swapped(&self, name: &'static str, from: u64, to: u64) {
@@ -75,10 +104,8 @@ impl Late {
             "over quiet's max + 5"
         );
         let quiet = self.quiet.figures();
-        for (name, kind, delays) in [
-            ("quiet", Kind::Quiet, &self.quiet),
-            ("with swaps", Kind::Swaps, &self.swaps),
-        ] {
+        for (kind, delays) in [(Kind::Quiet, &self.quiet), (Kind::Swaps, &self.swaps)] {
+            let name = kind.name();
             let figures = delays.figures();
             let of_kind = || state.large.iter().filter(|one| one.0 == kind);
             #[allow(clippy::cast_precision_loss, reason = "milliseconds")]
@@ -94,6 +121,14 @@ impl Late {
                 figures.max,
                 of_kind().count(),
             );
+        }
+        println!(
+            "{:<14}{:>14}  processor time stolen",
+            "the machine", "server late"
+        );
+        let rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        for (kind, row) in &rounds.over {
+            println!("{:<14}{row}", kind.name());
         }
         println!("pieces over 5 ms in rounds with swaps, by what was going on:");
         println!(

@@ -21,6 +21,8 @@ mod components;
 mod figures;
 mod flat;
 mod late;
+#[path = "../support/machine.rs"]
+mod machine;
 mod offers;
 #[path = "../support/paced.rs"]
 mod paced;

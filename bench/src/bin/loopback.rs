@@ -11,12 +11,17 @@
 //! | c | 200 streams of 20 events a second: processor time, delay, memory |
 //! | d | from the start of the process to the first token; ours also without the compile cache |
 //! | s | 1, 200, 1,000 and 5,000 streams of 20 events a second: delay, processor time, memory per stream |
+//!
+//! Beside the figures of each round: how late the server wrote at most against its own schedule, and
+//! the processor time that the hypervisor gave to others. A delay that is as large as either is no
+//! client's.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use provider_bench::machine::{Machine, Passed};
 use provider_bench::measure::{Spread, now, percentile};
 use serde_json::Value;
 
@@ -43,6 +48,7 @@ fn main() {
     let mut table = Table::default();
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
+        table.round = round;
         for client in CLIENTS {
             for part in parts.chars() {
                 bench.part(part, client, &mut table);
@@ -51,6 +57,10 @@ fn main() {
     }
     println!("{rounds} rounds; median (smallest–largest); × to {BASE} in the same round\n");
     table.print();
+    println!(
+        "\nthe machine, round by round: how late the server wrote at most, in ms; processor time stolen\n"
+    );
+    table.print_machine();
 }
 
 struct Bench {
@@ -121,6 +131,38 @@ impl Bench {
         )
     }
 
+    /// How late the server wrote at most since this was asked last, in ms.
+    fn lateness(&self) -> f64 {
+        let ask = || -> std::io::Result<String> {
+            let address = self.url.trim_start_matches("http://");
+            let mut stream = std::net::TcpStream::connect(address)?;
+            stream.write_all(b"GET /lateness HTTP/1.1\r\nhost: replay\r\n\r\n")?;
+            stream.shutdown(std::net::Shutdown::Write)?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        let answer = ask().expect("the replay server");
+        let micros = answer.rsplit("\r\n").next().unwrap_or_default().parse();
+        micros.unwrap_or(f64::NAN) / 1e3
+    }
+
+    /// Runs one part's measurement of a client, and puts down what the machine did meanwhile.
+    fn watched<T>(
+        &self,
+        what: &str,
+        client: &str,
+        table: &mut Table,
+        measure: impl FnOnce() -> T,
+    ) -> T {
+        self.lateness();
+        let machine = Machine::now();
+        let measured = measure();
+        let (passed, late) = (machine.since(), self.lateness());
+        table.machine(what, client, late, &passed);
+        measured
+    }
+
     fn part(&self, part: char, client: &str, table: &mut Table) {
         match part {
             'a' => self.full(client, table),
@@ -145,11 +187,13 @@ impl Bench {
             .map(|per| self.url(&format!("n:{EVENTS},per:{per}")))
             .collect();
         let paced = self.url(&format!("n:{PACED},per:1,pace:1000"));
-        let (said, _) = self.run(
-            client,
-            &["full", &warm, &fast[0], &fast[1], &fast[2], &paced],
-            0,
-        );
+        let (said, _) = self.watched("a", client, table, || {
+            self.run(
+                client,
+                &["full", &warm, &fast[0], &fast[1], &fast[2], &paced],
+                0,
+            )
+        });
         let names = [
             ("a, full speed, 1 event a write", EVENTS),
             ("a, full speed, 8 events a write", EVENTS),
@@ -174,13 +218,18 @@ impl Bench {
             self.url("n:200,per:1"),
             self.url("n:300,per:1,pace:10000,stamp:1"),
         );
-        let (said, _) = self.run(client, &["paced", &warm, &paced], 0);
+        let what = "b, one event every 10 ms";
+        let (said, _) = self.watched(what, client, table, || {
+            self.run(client, &["paced", &warm, &paced], 0)
+        });
         let delays = numbers(&said["lat_us"]);
         for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
             let name = format!("b, one event every 10 ms: delay {name}, µs");
             table.add(&name, client, percentile(&delays, share));
         }
-        let (said, _) = self.run(client, &["ttft", &self.url(""), "200"], 0);
+        let (said, _) = self.watched("b, short chats", client, table, || {
+            self.run(client, &["ttft", &self.url(""), "200"], 0)
+        });
         let first = numbers(&said["ttft_us"]);
         for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
             let name = format!("b, a short chat, warm: first event {name}, µs");
@@ -195,13 +244,15 @@ impl Bench {
     fn streams(&self, client: &str, streams: usize, part: &str, table: &mut Table) {
         let url = self.url("n:100,per:1,pace:50000,stamp:1,jit:1");
         let skip = if streams > 1_000 { 2_500 } else { 1_000 };
-        let (said, _) = self.run(client, &["conc", &url, &streams.to_string()], skip);
+        let what = format!("{part}, {streams} streams");
+        let (said, _) = self.watched(&what, client, table, || {
+            self.run(client, &["conc", &url, &streams.to_string()], skip)
+        });
         assert!(
             number(&said["deltas"]) == streams as f64 * 100.0,
             "{client} did not read all of {streams} answers"
         );
         let delays = numbers(&said["lat_us"]);
-        let what = format!("{part}, {streams} streams");
         let name = format!("{what}: % of a processor");
         let wall = number(&said["wall_us"]);
         table.add(&name, client, number(&said["cpu_us"]) / wall * 100.0);
@@ -231,7 +282,8 @@ impl Bench {
             let name = "d, start to first token, nothing compiled: ms";
             table.add(name, client, first(&said, began));
         }
-        let (said, began) = self.run(client, &["cold", &url], 0);
+        let (said, began) =
+            self.watched("d", client, table, || self.run(client, &["cold", &url], 0));
         table.add("d, start to first token: ms", client, first(&said, began));
         let resident = number(&said["rss_kb"]) / 1024.0;
         table.add("d, one chat: resident, MB", client, resident);
@@ -262,9 +314,45 @@ fn number(value: &Value) -> f64 {
 struct Table {
     rows: Vec<String>,
     cells: BTreeMap<(String, String), Vec<f64>>,
+    /// The round that is under way.
+    round: usize,
+    /// What the machine did, by what was measured, and in each round by client.
+    machine: Vec<(String, Vec<BTreeMap<String, String>>)>,
 }
 
 impl Table {
+    fn machine(&mut self, what: &str, client: &str, late: f64, passed: &Passed) {
+        let cell = match late {
+            // Nothing was written that had a schedule.
+            0.0 => format!("–; {passed}"),
+            late => format!("{late:.2}; {passed}"),
+        };
+        eprintln!("  {what}, {client}: server late, ms; stolen: {cell}");
+        let at = self.machine.iter().position(|(known, _)| known == what);
+        let at = at.unwrap_or_else(|| {
+            self.machine.push((what.to_owned(), Vec::new()));
+            self.machine.len() - 1
+        });
+        let rounds = &mut self.machine[at].1;
+        rounds.resize_with(self.round, BTreeMap::new);
+        rounds[self.round - 1].insert(client.to_owned(), cell);
+    }
+
+    fn print_machine(&self) {
+        println!("| | round | {OURS} | {BASE} | hyper, serde_json |\n|---|---|---|---|---|");
+        for (what, rounds) in &self.machine {
+            for (round, cells) in (1..).zip(rounds) {
+                let of = |client: &str| cells.get(client).map_or("–", String::as_str);
+                println!(
+                    "| {what} | {round} | {} | {} | {} |",
+                    of(OURS),
+                    of(BASE),
+                    of("hyper")
+                );
+            }
+        }
+    }
+
     fn add(&mut self, row: &str, client: &str, reading: f64) {
         if !self.rows.iter().any(|known| known == row) {
             self.rows.push(row.to_owned());

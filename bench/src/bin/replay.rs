@@ -4,15 +4,22 @@
 //! `per:K` events a write (1), `pace:US` microseconds between writes (0: none), `stamp:1` pieces that say when they were
 //! written (`@` and nanoseconds of the monotonic clock), `jit:1` a random phase. Framing and events are those of vLLM
 //! 0.32.0: the role first, then the pieces, the finish, the usage, `[DONE]`, each a chunk of HTTP of its own. One thread.
+//!
+//! `GET /lateness` gives, in microseconds, how late the server wrote at most since it was asked last,
+//! against the schedules of all answers with a `pace`.
 
 use std::io::{self, Write as _};
 use std::time::Duration;
 
 use provider_bench::answer::{self, Kind};
+use provider_bench::machine::Lateness;
 use provider_bench::measure::now;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
+
+/// Of all writes that have a time at which they are due.
+static LATENESS: Lateness = Lateness::new();
 
 /// What a request asks for.
 #[derive(Clone, Copy)]
@@ -84,7 +91,10 @@ async fn serve(mut stream: TcpStream, number: u64) -> io::Result<()> {
     let mut input = Vec::new();
     while let Some(head) = request(&mut stream, &mut input).await? {
         if head.starts_with("GET ") {
-            let body = answer::models(1);
+            let body = match head.starts_with("GET /lateness ") {
+                true => LATENESS.take().as_micros().to_string().into_bytes(),
+                false => answer::models(1),
+            };
             let head = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
                 body.len()
@@ -146,6 +156,7 @@ async fn chat(stream: &mut TcpStream, wanted: Wanted, number: u64) -> io::Result
         if !wanted.pace.is_zero() {
             due += wanted.pace;
             sleep_until(due).await;
+            LATENESS.record(due.into_std(), std::time::Instant::now());
         }
         for piece in group {
             match wanted.stamped {

@@ -35,14 +35,23 @@ const PLACES: usize = 24;
 
 /// Waits until something is so: connections are opened and closed by tasks of the runtime, in their own time.
 pub(super) async fn becomes(subject: &Subject, so: impl Fn() -> bool) -> bool {
+    let patience = subject.budget.patience();
+    let waiting = subject.budget.begin(
+        "the host waited for an exchange to begin or to end",
+        patience,
+    );
     let begun = Instant::now();
-    while !so() {
-        if begun.elapsed() > subject.options.patience {
-            return false;
+    let became = loop {
+        if so() {
+            break true;
+        }
+        if begun.elapsed() > patience {
+            break false;
         }
         tokio::task::yield_now().await;
-    }
-    true
+    };
+    waiting.end(became);
+    became
 }
 
 /// Waits until nothing is under way.

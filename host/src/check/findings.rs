@@ -18,8 +18,13 @@ pub enum Verdict {
     Passed(usize),
     /// It did not: what was done, what came, and where the contract says otherwise.
     Failed(Vec<String>),
-    /// It was not tried, and why.
+    /// It was not tried, and why: there was nothing to try it with.
     Skipped(String),
+    /// It was not tried, or not to its end, because its time was over ([`Options::deadline`]), and
+    /// what the plugin did then. Whether the sentence holds is not known.
+    ///
+    /// [`Options::deadline`]: super::Options::deadline
+    NotTried(String),
 }
 
 impl Verdict {
@@ -29,17 +34,18 @@ impl Verdict {
         match self {
             Self::Passed(_) => &[],
             Self::Failed(reasons) => reasons,
-            Self::Skipped(why) => std::slice::from_ref(why),
+            Self::Skipped(why) | Self::NotTried(why) => std::slice::from_ref(why),
         }
     }
 
-    /// `passed`, `failed` or `skipped`.
+    /// `passed`, `failed`, `skipped` or `not-tried`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Passed(_) => "passed",
             Self::Failed(_) => "failed",
             Self::Skipped(_) => "skipped",
+            Self::NotTried(_) => "not-tried",
         }
     }
 }
@@ -107,6 +113,19 @@ impl Findings {
         self.skipped = Some(why.to_owned());
     }
 
+    /// What was found by a check that was ended before its end. A fault that was found is one; that
+    /// none was found says nothing.
+    pub(super) fn ended(mut self, why: String, contract: &str) -> Verdict {
+        if !self.reasons.is_empty() {
+            self.reasons.push(why);
+            return self.verdict(contract);
+        }
+        Verdict::NotTried(match self.cases {
+            0 => why,
+            cases => format!("{why}; {cases} cases held until then"),
+        })
+    }
+
     pub(super) fn verdict(self, contract: &str) -> Verdict {
         if !self.reasons.is_empty() {
             let mut reasons = self.reasons;
@@ -150,6 +169,25 @@ mod tests {
         let mut findings = Findings::default();
         findings.expect(true, "a", String::new);
         assert_eq!(findings.verdict("c"), Verdict::Passed(1));
+    }
+
+    #[test]
+    fn a_check_that_was_ended_has_not_passed_and_keeps_its_faults() {
+        let ended = |findings: Findings| findings.ended("over".to_owned(), "c");
+        let none = ended(Findings::default());
+        assert_eq!(none, Verdict::NotTried("over".to_owned()));
+        let mut findings = Findings::default();
+        findings.expect(true, "a", String::new);
+        findings.skip("why");
+        let Verdict::NotTried(why) = ended(findings) else {
+            panic!("it is not known whether it holds");
+        };
+        assert_eq!(why, "over; 1 cases held until then");
+        let mut findings = Findings::default();
+        findings.expect(false, "a", || "b".to_owned());
+        let failed = ended(findings);
+        assert_eq!(failed.name(), "failed");
+        assert_eq!(failed.reasons(), ["a: b", "over", "the contract: c"]);
     }
 
     #[test]

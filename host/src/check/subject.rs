@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
+use super::budget::Budget;
 use super::corpus::Recorded;
+use super::guest::Guest;
 use super::{Options, findings};
 use crate::bindings::types::{Catalog, ChatRequest, Event, Model, Note, Settings, Tool};
 use crate::egress::{Egress, Transport, TransportError};
@@ -16,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exercise::{BASE_URL, Failure, KEY, MODEL, Reply, Script, Seen, Wire, ask, model};
 use crate::plugin::Plugin;
 use crate::policy::{Binding, Grant, NetworkLimits, Origin, Secret, Secrets};
-use crate::sandbox::{Running, Sandbox};
+use crate::sandbox::Running;
 
 /// Most events that are taken of one answer; no exchange has as many.
 const MAX_EVENTS: usize = 100_000;
@@ -26,10 +28,12 @@ const MAX_EVENTS: usize = 100_000;
 pub struct Subject {
     pub(super) plugin: Plugin,
     pub(super) options: Options,
+    pub(super) budget: Arc<Budget>,
     origin: Origin,
     secrets: Secrets,
     pub(super) placeholder: String,
-    known: OnceCell<Known>,
+    /// Set once; none: it was not learned in time.
+    known: OnceCell<Option<Known>>,
     /// What was sent that should not have been, over all calls.
     conduct: Mutex<BTreeSet<String>>,
 }
@@ -114,7 +118,7 @@ impl Talk {
 }
 
 impl Subject {
-    pub(super) fn new(plugin: Plugin, options: Options) -> Result<Self> {
+    pub(super) fn new(plugin: Plugin, options: Options, budget: Arc<Budget>) -> Result<Self> {
         let host = |why: String| Error::new(ErrorKind::Host, why);
         let mut secrets = Secrets::new();
         let placeholder = Secret::new(KEY)
@@ -123,6 +127,7 @@ impl Subject {
         Ok(Self {
             plugin,
             options,
+            budget,
             origin: Origin::parse(BASE_URL).map_err(|error| host(error.to_string()))?,
             placeholder: placeholder.as_str().to_owned(),
             secrets,
@@ -159,40 +164,46 @@ impl Subject {
     }
 
     /// Finds out what the plugin asks its server, to choose the recordings that answer that, and which model there is.
-    pub(super) async fn get_to_know(&self) {
-        self.known
-            .get_or_init(|| async {
-                let nothing = || Reply::new(404, "text/plain", "");
-                let list = self.list(&self.settings(), nothing()).await;
-                let unknown = model(MODEL);
-                let chat = self
-                    .chat_with(&unknown, &self.request(), nothing(), 64)
-                    .await;
-                let listings = self.answers(&list.requests);
-                let chats = spread(self.answers(&chat.requests), self.options.sample);
-                let mut known = Known {
-                    listings,
-                    chats,
-                    model: unknown,
-                };
-                for at in &known.listings {
-                    let recorded = &self.options.exchanges[*at];
-                    if !recorded.is_good() {
-                        continue;
-                    }
-                    let found = self
-                        .list(&self.settings(), Reply::of(&recorded.exchange))
-                        .await;
-                    if let Ok(catalog) = found.result
-                        && let Some(first) = catalog.models.into_iter().next()
-                    {
-                        known.model = first;
-                        break;
-                    }
-                }
-                known
-            })
+    ///
+    /// Once, and no longer than a check may take. Whether it is known.
+    pub(super) async fn get_to_know(&self, checks: usize) -> bool {
+        let known = self.known.get_or_init(|| async {
+            let until = self.budget.share(checks)?;
+            tokio::time::timeout_at(until, self.learn()).await.ok()
+        });
+        known.await.is_some()
+    }
+
+    async fn learn(&self) -> Known {
+        let nothing = || Reply::new(404, "text/plain", "");
+        let list = self.list(&self.settings(), nothing()).await;
+        let unknown = model(MODEL);
+        let chat = self
+            .chat_with(&unknown, &self.request(), nothing(), 64)
             .await;
+        let listings = self.answers(&list.requests);
+        let chats = spread(self.answers(&chat.requests), self.options.sample);
+        let mut known = Known {
+            listings,
+            chats,
+            model: unknown,
+        };
+        for at in &known.listings {
+            let recorded = &self.options.exchanges[*at];
+            if !recorded.is_good() {
+                continue;
+            }
+            let found = self
+                .list(&self.settings(), Reply::of(&recorded.exchange))
+                .await;
+            if let Ok(catalog) = found.result
+                && let Some(first) = catalog.models.into_iter().next()
+            {
+                known.model = first;
+                break;
+            }
+        }
+        known
     }
 
     /// The recordings that answer what was asked.
@@ -213,7 +224,8 @@ impl Subject {
     }
 
     fn recorded<'a>(&'a self, of: impl Fn(&'a Known) -> &'a [usize]) -> Vec<&'a Recorded> {
-        let known = self.known.get().map(of).unwrap_or_default();
+        let known = self.known.get().and_then(Option::as_ref);
+        let known = known.map(of).unwrap_or_default();
         known
             .iter()
             .map(|at| &self.options.exchanges[*at])
@@ -251,7 +263,8 @@ impl Subject {
 
     /// The model that chats are asked of: the first that the server lists.
     pub(super) fn model(&self) -> Model {
-        let known = self.known.get().map(|known| known.model.clone());
+        let known = self.known.get().and_then(Option::as_ref);
+        let known = known.map(|known| known.model.clone());
         known.unwrap_or_else(|| model(MODEL))
     }
 
@@ -288,16 +301,16 @@ impl Subject {
     pub(super) async fn open(
         &self,
         transport: Arc<dyn Transport>,
-    ) -> std::result::Result<Sandbox, Failure> {
-        let limits = NetworkLimits::default().with_total_timeout(self.options.patience);
+    ) -> std::result::Result<Guest, Failure> {
+        let patience = self.budget.patience();
+        let limits = NetworkLimits::default().with_total_timeout(patience);
         let grant = Grant::new(self.origin.clone())
             .with_secrets(self.secrets.clone())
             .with_limits(limits);
         let egress = Egress::with_transport(grant, transport);
         let sandbox = self.options.sandbox.clone();
-        let (engine, linked) = (self.plugin.engine(), self.plugin.linked());
-        let started = Sandbox::start(engine, linked, &egress, sandbox).await;
-        let started = started.map(Sandbox::verbatim);
+        let budget = self.budget.clone();
+        let started = Guest::start(&self.plugin, &egress, sandbox, budget, patience).await;
         started.map_err(|error| Failure::of(&error))
     }
 
@@ -399,7 +412,7 @@ impl Subject {
     /// A chat to its end, in a store that is there.
     pub(super) async fn talk(
         &self,
-        sandbox: &mut Sandbox,
+        sandbox: &mut Guest,
         model: &Model,
         request: &ChatRequest,
         max: u32,
@@ -417,7 +430,7 @@ impl Subject {
 
     /// Writes down what the plugin tried to send and may not: to another server, or with the key
     /// where it does not belong. The host refused it.
-    pub(super) fn judge(&self, sandbox: &Sandbox) {
+    pub(super) fn judge(&self, sandbox: &Guest) {
         let mut found = BTreeSet::new();
         if let Some(TransportError::Denied(why)) = sandbox.last_failure() {
             found.insert(format!("a request that is not granted: {why}"));
@@ -434,12 +447,7 @@ impl Subject {
 }
 
 /// Reads an answer to its end, and a little beyond.
-pub(super) async fn follow(
-    sandbox: &mut Sandbox,
-    running: &mut Running,
-    max: u32,
-    talk: &mut Talk,
-) {
+pub(super) async fn follow(sandbox: &mut Guest, running: &mut Running, max: u32, talk: &mut Talk) {
     loop {
         match sandbox.next(running, max).await {
             Ok(events) if events.is_empty() => break,

@@ -274,6 +274,10 @@ pub(super) enum PluginCommand {
         /// Recorded exchanges with its server [default: those of vLLM]
         #[arg(long, value_name = "DIR")]
         corpus: Option<PathBuf>,
+        /// How long all of it may take; what was not tried until then is reported as such, and
+        /// the exit status is 1 [default: 300]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        seconds: Option<u64>,
         /// Prints one JSON object a line
         #[arg(long)]
         json: bool,

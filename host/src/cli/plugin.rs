@@ -16,10 +16,16 @@ use super::{amount, block_on, check, fuzz, interruptible, json};
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments, command: &PluginCommand) -> anyhow::Result<Status> {
     match command {
-        PluginCommand::Check { file, corpus, json } => block_on(interruptible(check::run(
+        PluginCommand::Check {
+            file,
+            corpus,
+            seconds,
+            json,
+        } => block_on(interruptible(check::run(
             arguments,
             file,
             corpus.as_ref(),
+            *seconds,
             *json,
         ))),
         PluginCommand::Inspect { file, json } => look(arguments, file, *json),

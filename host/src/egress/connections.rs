@@ -190,6 +190,12 @@ enum Kind {
     Idle,
 }
 
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place").finish_non_exhaustive()
+    }
+}
+
 impl Place {
     pub(super) fn connections(&self) -> &Arc<Connections> {
         &self.connections
@@ -267,12 +273,12 @@ mod tests {
         // Each of these wants four.
         for _ in 0..8 {
             let share = Share::new(Arc::clone(&connections));
-            held.push(share.open().ok().expect("a first connection"));
+            held.push(share.open().expect("a first connection"));
             held.extend((0..3).filter_map(|_| share.open().ok()));
         }
         assert_eq!(held.len(), 8 + 4);
         let honest = Share::new(Arc::clone(&connections));
-        let place = honest.open().ok().expect("a first connection");
+        let place = honest.open().expect("a first connection");
         let further = honest.open().err();
         let limit = 4;
         assert_eq!(
@@ -294,7 +300,7 @@ mod tests {
             .collect();
         let held: Vec<_> = shares[..2]
             .iter()
-            .map(|share| share.open().ok().expect("room"))
+            .map(|share| share.open().expect("room"))
             .collect();
         let refused = shares[2].open().err();
         assert_eq!(
@@ -309,7 +315,7 @@ mod tests {
     fn an_idle_connection_is_nobodys_until_it_is_used_again() {
         let connections = Connections::new(8);
         let share = Share::new(Arc::clone(&connections));
-        let mut places: Vec<_> = (0..3).map(|_| share.open().ok().expect("room")).collect();
+        let mut places: Vec<_> = (0..3).map(|_| share.open().expect("room")).collect();
         assert!(places[0].rest() && places[1].rest());
         assert!(!places[2].rest(), "a quarter of eight may be idle");
         assert_eq!(connections.counts().further, 1);

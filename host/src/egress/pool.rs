@@ -98,7 +98,8 @@ impl Pool {
         }
         let connections = Arc::clone(link.place().connections());
         // Where all idle connections together are as many as may be, an older one makes room.
-        if !link.place().rest() && !(connections.close_idle() && link.place().rest()) {
+        let rests = link.place().rest() || (connections.close_idle() && link.place().rest());
+        if !rests {
             return;
         }
         let runtime = link.runtime().clone();

@@ -23,9 +23,12 @@ mod tree;
 mod words;
 
 use std::collections::BTreeSet;
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 pub use finding::Finding;
@@ -65,6 +68,9 @@ const GROWTH: u64 = 64 << 20;
 /// A call that waits for something else than the wire is given up after this.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How often an execution under way is held against the fuzzer's own end.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// How long, how often, from which seed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -73,7 +79,7 @@ pub struct Options {
     pub seed: u64,
     /// Most executions.
     pub executions: Option<u64>,
-    /// Most time.
+    /// Most time. An execution that is under way then is ended and does not count.
     pub time: Option<Duration>,
     /// Threads; each has a runtime of its own.
     pub threads: usize,
@@ -209,7 +215,7 @@ impl<'a> Fuzzer<'a> {
     ///
     /// [`ErrorKind::Host`]: no runtime could be had.
     pub fn replay(&self, finding: &Finding) -> Result<(Outcome, Option<Broken>)> {
-        let execution = judged(&runtime()?, &self.runner, &finding.input);
+        let execution = runtime()?.block_on(judged(&self.runner, &finding.input));
         Ok((execution.outcome, execution.broken))
     }
 
@@ -262,7 +268,10 @@ impl<'a> Fuzzer<'a> {
         let runtime = runtime()?;
         while let Some(number) = shared.take() {
             let input = Input::generate(self.recorded, &self.config, shared.options.seed, number);
-            let execution = judged(&runtime, &self.runner, &input);
+            let Some(execution) = shared.in_time(&runtime, judged(&self.runner, &input)) else {
+                // Ended in the middle: nothing is known of it.
+                break;
+            };
             let new = shared.count(&input, &execution);
             if let (true, Some(broken)) = (new, execution.broken) {
                 self.keep(shared, &runtime, input, number, &broken);
@@ -284,10 +293,11 @@ impl<'a> Fuzzer<'a> {
         let invariant = broken.invariant;
         let (mut again, begun) = (None, Instant::now());
         let small = minimize::minimize(input, invariant, MINIMIZE, &mut |input| {
-            if shared.stop.load(Ordering::Relaxed) || begun.elapsed() > MINIMIZE_TIME {
+            if shared.is_over() || begun.elapsed() > MINIMIZE_TIME {
                 return false;
             }
-            match judged(runtime, &self.runner, input).broken {
+            let execution = shared.in_time(runtime, judged(&self.runner, input));
+            match execution.and_then(|execution| execution.broken) {
                 Some(now) if now.invariant == invariant && kind_of(&now) == kind_of(broken) => {
                     again = Some(now.how);
                     true
@@ -324,9 +334,16 @@ fn host(what: &str, error: &std::io::Error) -> Error {
 }
 
 /// An execution; a panic of the host is a finding as well.
-fn judged(runtime: &tokio::runtime::Runtime, runner: &Runner, input: &Input) -> Execution {
-    let run = AssertUnwindSafe(|| runtime.block_on(judge::execute(runner, input)));
-    std::panic::catch_unwind(run).unwrap_or_else(|panic| {
+async fn judged(runner: &Runner, input: &Input) -> Execution {
+    let mut run = pin!(judge::execute(runner, input));
+    let polled = poll_fn(|cx| {
+        let poll = AssertUnwindSafe(|| run.as_mut().poll(cx));
+        match std::panic::catch_unwind(poll) {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    });
+    polled.await.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Execution {
@@ -379,13 +396,36 @@ impl Drop for Ended<'_> {
 }
 
 impl Shared<'_> {
+    /// The time is over, or somebody wants it to end.
+    fn is_over(&self) -> bool {
+        let over = |time| self.started.elapsed() >= time;
+        self.options.time.is_some_and(over) || self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Runs something to its end; none if the fuzzer's own end came first. A plugin may wait in each
+    /// of an execution's runs for as long as a call may take.
+    fn in_time<T>(
+        &self,
+        runtime: &tokio::runtime::Runtime,
+        run: impl Future<Output = T>,
+    ) -> Option<T> {
+        let ended = async {
+            while !self.is_over() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                done = run => Some(done),
+                () = ended => None,
+            }
+        })
+    }
+
     /// The number of the next execution, if there is one.
     fn take(&self) -> Option<u64> {
-        let late = self
-            .options
-            .time
-            .is_some_and(|time| self.started.elapsed() >= time);
-        if late || self.stop.load(Ordering::Relaxed) || self.enough() {
+        if self.is_over() || self.enough() {
             return None;
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);

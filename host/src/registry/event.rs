@@ -32,7 +32,10 @@ pub struct RegistryEvent {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum What {
-    /// A file was found that is new or has changed, and stays as it is now.
+    /// A file was found that is new or holds something else, and has stayed the same for
+    /// [`SwapPolicy::debounce`](super::SwapPolicy::debounce) or kept changing for
+    /// [`SwapPolicy::debounce_max`](super::SwapPolicy::debounce_max). Of one watched place at most
+    /// [`NOTICED_MOST`](super::NOTICED_MOST) are told in ten seconds.
     Noticed {
         /// Where.
         file: PathBuf,

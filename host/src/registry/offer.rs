@@ -20,6 +20,11 @@ pub(super) enum Candidate {
         signature: Option<Vec<u8>>,
     },
     File(PathBuf),
+    /// A file that was read before, and what it held then.
+    Known {
+        path: PathBuf,
+        digest: Arc<str>,
+    },
 }
 
 /// What serves at the moment, as far as a newcomer is held against it.
@@ -59,12 +64,20 @@ pub(super) fn judge(
     subject: &mut Subject,
 ) -> Result<Verdict, Refusal> {
     let named = name(&candidate);
+    let known = match &candidate {
+        Candidate::Known { digest, .. } => Some(digest.clone()),
+        Candidate::Bytes { .. } | Candidate::File(_) => None,
+    };
     let (bytes, signature) = read(candidate, policy)?;
     let inspection = plugin::inspected(engine, &bytes)
         .map_err(|error| named.told(error))
         .at(Stage::Read)?;
     let digest: Arc<str> = inspection.sha256.as_str().into();
     subject.digest = Some(digest.clone());
+    if known.is_some_and(|known| known != digest) {
+        let why = "it has changed since it was noticed, and is looked at again";
+        return Err(Refusal::told(Stage::Read, named.say(why.into())));
+    }
     let manifest = inspection.manifest.as_ref();
     subject.version = manifest.map(|manifest| manifest.version.as_str().into());
     if digest == serving.digest {
@@ -162,7 +175,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 fn read(candidate: Candidate, policy: &SwapPolicy) -> Result<(Vec<u8>, Option<Vec<u8>>), Refusal> {
     match candidate {
         Candidate::Bytes { bytes, signature } => Ok((bytes, signature)),
-        Candidate::File(path) => {
+        Candidate::File(path) | Candidate::Known { path, .. } => {
             let bytes = plugin::read(&path).at(Stage::Read)?;
             Ok((bytes, signature_of(&path, policy)?))
         }
@@ -210,7 +223,7 @@ struct Named(Option<PathBuf>);
 fn name(candidate: &Candidate) -> Named {
     Named(match candidate {
         Candidate::Bytes { .. } => None,
-        Candidate::File(path) => Some(path.clone()),
+        Candidate::File(path) | Candidate::Known { path, .. } => Some(path.clone()),
     })
 }
 

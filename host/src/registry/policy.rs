@@ -19,6 +19,23 @@ pub const CATALOG_AGE: Duration = Duration::from_secs(300);
 /// middle, and refused: a truncated component is none.
 pub const DEBOUNCE: Duration = Duration::from_millis(250);
 
+/// After how long a watched file is read though it keeps changing, by default. Copying the largest
+/// plugin that is taken (64 MiB) to a disk takes well below that; a file that changes for longer is
+/// one that something touches, and whose content may well be whole. It is taken only if it is a
+/// component with the same bytes in two looks, [`DEBOUNCE`] apart.
+pub const DEBOUNCE_MAX: Duration = Duration::from_secs(5);
+
+/// How long bytes that were refused are not tried again from the same watched file, although it was
+/// touched, while the same plugin and settings serve. Trying a plugin can take seconds of a
+/// processor (compiling, the self-test); once a minute is no load.
+pub const REFUSED_REST: Duration = Duration::from_secs(60);
+
+/// Most [`What::Noticed`](super::What::Noticed) and [`What::Gone`](super::What::Gone) of one watched
+/// place in any ten seconds; further ones are only traced. It is an eighth of what a subscriber may
+/// be behind ([`EVENTS_KEPT`](super::EVENTS_KEPT)), so that a noisy folder does not make it miss
+/// what serves.
+pub const NOTICED_MOST: u32 = 32;
+
 /// The rules of a registry's swaps.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -32,8 +49,13 @@ pub struct SwapPolicy {
     pub drain_deadline: Duration,
     /// How old a catalog may be: [`CATALOG_AGE`]. Zero asks each time.
     pub catalog_age: Duration,
-    /// How long a file must have stayed as it is: [`DEBOUNCE`].
+    /// How long a file must have stayed as it is before it is read: [`DEBOUNCE`]. Each file of a
+    /// watched folder waits by itself. For one that was read several times within
+    /// [`SwapPolicy::debounce_max`] the wait grows, by a second at most.
     pub debounce: Duration,
+    /// After how long a file that keeps changing is read all the same: [`DEBOUNCE_MAX`]. At least
+    /// [`SwapPolicy::debounce`] is waited.
+    pub debounce_max: Duration,
     /// What is asked of a plugin before it serves.
     pub self_test: SelfTest,
     /// Whether a plugin must have an approved id (`Trust::approves_id`) or be the one built into
@@ -53,6 +75,7 @@ impl Default for SwapPolicy {
             drain_deadline: DRAIN_DEADLINE,
             catalog_age: CATALOG_AGE,
             debounce: DEBOUNCE,
+            debounce_max: DEBOUNCE_MAX,
             self_test: SelfTest::default(),
             approved_ids: false,
             #[cfg(feature = "signatures")]
@@ -93,6 +116,13 @@ impl SwapPolicy {
     #[must_use]
     pub fn with_debounce(mut self, debounce: Duration) -> Self {
         self.debounce = debounce;
+        self
+    }
+
+    /// Sets [`SwapPolicy::debounce_max`].
+    #[must_use]
+    pub fn with_debounce_max(mut self, most: Duration) -> Self {
+        self.debounce_max = most;
         self
     }
 

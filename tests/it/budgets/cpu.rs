@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 
 use crate::support::{ask, model};
 
+#[path = "../../support/machine.rs"]
+mod machine;
 #[path = "../../support/paced.rs"]
 #[allow(dead_code, reason = "shared with measurements")]
 mod paced;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 pub(super) const PIECES: u32 = 40;
 
 /// Dropping it leaves its connections to themselves.
-pub(super) struct Numbered {
+pub(crate) struct Numbered {
     address: SocketAddr,
     allowed: watch::Sender<u32>,
     connections: Arc<AtomicUsize>,

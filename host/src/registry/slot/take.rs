@@ -36,6 +36,17 @@ pub struct Served {
     pub notes: Vec<types::Note>,
 }
 
+/// How a plugin stands to the one that serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::registry) enum Standing {
+    /// It is what serves.
+    Serving,
+    /// It is older, and older ones are not taken.
+    Older,
+    /// It may be offered.
+    New,
+}
+
 /// Who offers something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::registry) enum Asked {
@@ -102,11 +113,7 @@ impl Slot {
         self.offer_best(path.as_ref(), Asked::ByHand).await
     }
 
-    pub(in crate::registry) async fn offer_best(
-        &self,
-        path: &Path,
-        asked: Asked,
-    ) -> Result<Offered, Refusal> {
+    async fn offer_best(&self, path: &Path, asked: Asked) -> Result<Offered, Refusal> {
         let engine = self.provider().plugin().engine().clone();
         let (folder, provider) = (path.to_owned(), self.id().to_owned());
         let found = offer::blocking(move || folder::candidates(&folder, &provider, &engine));
@@ -116,10 +123,7 @@ impl Slot {
         };
         let mut first = None;
         for one in found {
-            let present = self.inner.present.load_full();
-            let newest = one.digest == present.setup.digest();
-            let older = version::precedence(&one.version, present.setup.version()).is_lt();
-            if older && !self.inner.policy.downgrades && !newest {
+            if self.standing(&one.digest, &one.version) == Standing::Older {
                 break;
             }
             match self.offer(Candidate::File(one.path), asked).await {
@@ -136,6 +140,19 @@ impl Slot {
         }
     }
 
+    /// How a plugin stands to the one that serves.
+    pub(in crate::registry) fn standing(&self, digest: &str, version: &str) -> Standing {
+        let present = self.inner.present.load();
+        if digest == present.setup.digest() {
+            return Standing::Serving;
+        }
+        let older = version::precedence(version, present.setup.version()).is_lt();
+        match older && !self.inner.policy.downgrades {
+            true => Standing::Older,
+            false => Standing::New,
+        }
+    }
+
     pub(in crate::registry) async fn offer(
         &self,
         candidate: Candidate,
@@ -149,7 +166,8 @@ impl Slot {
         }
     }
 
-    fn refused(&self, subject: Subject, refusal: Refusal) -> Refusal {
+    /// Tells that something does not serve.
+    pub(in crate::registry) fn refused(&self, subject: Subject, refusal: Refusal) -> Refusal {
         self.inner.counting.refusals.add();
         let refused = What::Refused {
             stage: refusal.stage(),

@@ -46,6 +46,7 @@ mod system {
     use std::path::Path;
     use std::sync::Arc;
 
+    use notify::event::{AccessKind, AccessMode, EventKind};
     use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
     use tokio::sync::Notify;
 
@@ -55,6 +56,12 @@ mod system {
     pub(super) struct System {
         changed: Arc<Notify>,
         _watcher: RecommendedWatcher,
+    }
+
+    /// Whether nothing has changed: looking at a folder opens it, and must not cause the next look.
+    fn is_reading(kind: &EventKind) -> bool {
+        let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        kind.is_access() && *kind != written
     }
 
     impl System {
@@ -70,7 +77,12 @@ mod system {
             };
             let changed = Arc::new(Notify::new());
             let tell = changed.clone();
-            let watcher = notify::recommended_watcher(move |_| tell.notify_one());
+            let told = move |event: notify::Result<notify::Event>| {
+                if !event.is_ok_and(|event| is_reading(&event.kind)) {
+                    tell.notify_one();
+                }
+            };
+            let watcher = notify::recommended_watcher(told);
             let watched = watcher.and_then(|mut watcher| {
                 watcher.watch(folder, RecursiveMode::NonRecursive)?;
                 Ok(watcher)

@@ -14,7 +14,7 @@ pub(super) struct Stamps(BTreeMap<PathBuf, Stamp>);
 /// A file that was replaced or written to has another one. The time of its last change of any kind is part of it: copying
 /// tools set back the time of its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     bytes: u64,
     modified: Option<SystemTime>,
     #[cfg(unix)]
@@ -25,33 +25,47 @@ struct Stamp {
 
 impl Stamps {
     pub(super) fn of(source: &Source) -> Self {
-        let files = match source {
-            Source::File(path) => vec![path.clone()],
-            Source::Directory(folder) => components(folder),
-        };
         let stamped = |path: PathBuf| {
             let mut stamp = Stamp::of(&path)?;
             stamp.signature = signature(&path).map(Box::new);
             Some((path, stamp))
         };
-        Self(files.into_iter().filter_map(stamped).collect())
+        match source {
+            Source::File(path) => Self(stamped(path.clone()).into_iter().collect()),
+            Source::Directory(folder) => {
+                let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+                let paths = entries.map(|entry| entry.path());
+                let files = paths.filter(|path| is_component(path));
+                // One more than are taken, so that a folder with too many of them is refused.
+                Self(files.filter_map(stamped).take(MOST_FILES + 1).collect())
+            }
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The files that were not there before, or were others.
-    pub(super) fn since(&self, before: Option<&Self>) -> Vec<PathBuf> {
-        let new = |(path, stamp): &(&PathBuf, &Stamp)| {
-            before.is_none_or(|before| before.0.get(*path) != Some(*stamp))
-        };
-        let files = self.0.iter().filter(new);
-        files.map(|(path, _)| path.clone()).collect()
+    /// There are more files than are looked at.
+    pub(super) fn too_many(&self) -> bool {
+        self.0.len() > MOST_FILES
+    }
+
+    pub(super) fn into_files(self) -> BTreeMap<PathBuf, Stamp> {
+        self.0
     }
 }
 
 impl Stamp {
+    /// Of the signature beside it, if there is one.
+    pub(super) fn signature(&self) -> Option<&Self> {
+        self.signature.as_deref()
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// None: there is no such file, or what stands there is none.
     fn of(path: &Path) -> Option<Self> {
         let about = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
@@ -76,14 +90,4 @@ fn signature(path: &Path) -> Option<Stamp> {
 #[cfg(not(feature = "signatures"))]
 fn signature(_: &Path) -> Option<Stamp> {
     None
-}
-
-fn components(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let paths = entries.map(|entry| entry.path());
-    // One more than are taken, so that a folder with too many of them is offered and refused.
-    paths
-        .filter(|path| is_component(path))
-        .take(MOST_FILES + 1)
-        .collect()
 }
