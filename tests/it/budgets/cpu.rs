@@ -13,11 +13,10 @@ use tokio::net::TcpStream;
 
 use crate::support::{ask, model};
 
-#[path = "../../support/machine.rs"]
-mod machine;
 #[path = "../../support/paced.rs"]
 #[allow(dead_code, reason = "shared with measurements")]
 mod paced;
+use crate::machine;
 
 /// Chats that buy credit.
 const HOSTILE: usize = 32;

@@ -67,9 +67,14 @@ fn is_used_up(outcome: &io::Result<Vec<IpAddr>>) -> bool {
 #[tokio::test]
 async fn all_who_wait_for_a_name_share_one_lookup_and_who_leaves_ends_nothing() {
     let (lookups, server) = lookups(8);
+    let begun = Arc::new(AtomicUsize::new(0));
     let ask = || {
-        let lookups = lookups.clone();
-        tokio::spawn(async move { lookups.look_up("dead").await })
+        let (lookups, begun) = (lookups.clone(), begun.clone());
+        tokio::spawn(async move {
+            // It asks within the same poll.
+            begun.fetch_add(1, Ordering::SeqCst);
+            lookups.look_up("dead").await
+        })
     };
     let left: Vec<_> = (0..300).map(|_| ask()).collect();
     until_busy(&lookups, 1).await;
@@ -77,8 +82,11 @@ async fn all_who_wait_for_a_name_share_one_lookup_and_who_leaves_ends_nothing() 
         waiter.abort();
         let _ = waiter.await;
     }
+    begun.store(0, Ordering::SeqCst);
     let waiters: Vec<_> = (0..300).map(|_| ask()).collect();
-    tokio::task::yield_now().await;
+    while begun.load(Ordering::SeqCst) < waiters.len() {
+        tokio::task::yield_now().await;
+    }
     assert!(found(&lookups, "honest").await.is_ok());
     assert_eq!(server.asked(), 2);
     assert!(waiters.iter().all(|waiter| !waiter.is_finished()));
