@@ -66,6 +66,9 @@ const ATTACKS: &[&str] = &[
     "credit-by-single-bytes",
     "credit-by-bulk",
     "credit-spent-at-once",
+    "requests-at-once",
+    "credit-under-the-slow-clock",
+    "credit-after-a-pause",
 ];
 
 /// What the hostile ones came to, by attack.
@@ -120,8 +123,13 @@ async fn measure(processors: usize) {
     let attacking = Arc::new(AtomicBool::new(true));
     for number in 0..hostile_chats {
         let attack = attacks[number % attacks.len()];
+        // Requests that are refused at once, so that no server is busy.
+        let granted = match attack {
+            "requests-at-once" => SocketAddr::from(([127, 0, 0, 1], 1)),
+            _ => helper,
+        };
         tokio::spawn(attack_on(
-            hostile_provider(&hostile, attack, helper),
+            hostile_provider(&hostile, attack, granted),
             attack,
             attacking.clone(),
             ends.clone(),

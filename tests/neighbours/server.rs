@@ -51,14 +51,15 @@ async fn serve(mut socket: TcpStream, rate: u32) -> std::io::Result<()> {
     socket.write_all(paced::END.as_bytes()).await
 }
 
-/// Sends what buys credit: at `/drops` a byte in a chunk of its own every 5 ms, at `/endless` 16 KiB
-/// every 20 ms. More would keep this server busy instead of the plugin.
+/// Sends what buys credit: at `/drops` a byte in a chunk of its own every 5 ms, at `/beats` every
+/// 100 ms, at `/endless` 16 KiB every 20 ms. More would keep this server busy instead of the plugin.
 async fn help(mut socket: TcpStream) -> std::io::Result<()> {
     let Some(head) = head(&mut socket).await? else {
         return Ok(());
     };
     let (piece, pause) = match head.split(' ').nth(1) {
         Some("/drops") => (b"1\r\na\r\n".to_vec(), 5),
+        Some("/beats") => (b"1\r\na\r\n".to_vec(), 100),
         Some("/endless") => {
             let mut piece = b"4000\r\n".to_vec();
             piece.resize(piece.len() + 0x4000, b'a');

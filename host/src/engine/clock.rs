@@ -6,6 +6,11 @@
 //! a permit, and every [`EPOCH_TICK`] until that has not happened for a while.
 //! [`hurry`](Clock::hurry) makes it quick at once.
 //!
+//! Under the slow clock a guest may compute for up to a [`CALM_TICK`] before it is noticed. One that
+//! waits for the clock to be slow again could do so over and over. So the longer a guest kept its
+//! thread, the longer the clock is quick after it ([`hurry_after`](Clock::hurry_after)): such
+//! polls take less than a hundredth of the time.
+//!
 //! An agent is idle most of its life, and a thread that wakes often is felt then. So each poll of a
 //! guest says that there is one; when there was none for [`IDLE`], the clock stops until the next.
 
@@ -17,6 +22,13 @@ use crate::policy::limits::{CALM_TICK, EPOCH_TICK};
 
 /// Quick ticks after the last that found a guest computing.
 const ALERT_TICKS: u32 = 64;
+
+/// A poll of this length, such as that of a chat's start, makes the clock no longer quick than any
+/// other.
+const LONG_POLL: Duration = Duration::from_millis(2);
+
+/// Quick ticks for each millisecond that a poll lasts beyond [`LONG_POLL`].
+const ALERT_TICKS_PER_MILLISECOND: u32 = 256;
 
 /// Time without a guest after which the clock rests. A server that streams has less than this
 /// between two events most of the time, so that the clock is not woken for each.
@@ -59,10 +71,23 @@ impl Clock {
     /// A guest computes, or waits for a permit: the ticks are quick from now on, for a while.
     pub(crate) fn hurry(&self) {
         if self.alert.load(Ordering::Relaxed) < ALERT_TICKS {
-            self.alert.store(ALERT_TICKS, Ordering::SeqCst);
-            if self.waits.load(Ordering::SeqCst) {
-                self.thread.unpark();
-            }
+            self.alert.fetch_max(ALERT_TICKS, Ordering::SeqCst);
+            self.wake();
+        }
+    }
+
+    /// A guest computed for so long in one poll: the ticks are quick for a time that grows with it.
+    pub(crate) fn hurry_after(&self, used: Duration) {
+        let beyond = used.saturating_sub(LONG_POLL).min(CALM_TICK);
+        let beyond = u32::try_from(beyond.as_micros()).unwrap_or(u32::MAX);
+        let ticks = beyond.saturating_mul(ALERT_TICKS_PER_MILLISECOND) / 1_000;
+        self.alert.fetch_max(ALERT_TICKS + ticks, Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if self.waits.load(Ordering::SeqCst) {
+            self.thread.unpark();
         }
     }
 
@@ -84,7 +109,7 @@ impl Clock {
     /// How long it is to the next tick.
     fn pace(&self, busy: bool) -> Duration {
         if busy {
-            self.alert.store(ALERT_TICKS, Ordering::Relaxed);
+            self.alert.fetch_max(ALERT_TICKS, Ordering::Relaxed);
             return EPOCH_TICK;
         }
         let less = |left: u32| left.checked_sub(1);
@@ -174,6 +199,26 @@ mod tests {
             }
             assert!(!clock.is_alert());
             assert_eq!(clock.pace(false), CALM_TICK);
+        }
+    }
+
+    #[test]
+    fn polls_under_the_slow_clock_take_less_than_a_hundredth_of_the_time() {
+        let clock = Clock::new(std::thread::current());
+        for milliseconds in [8, 16, 64] {
+            let used = Duration::from_millis(milliseconds);
+            clock.hurry_after(used);
+            let mut quick = Duration::ZERO;
+            while clock.pace(false) == EPOCH_TICK {
+                quick += EPOCH_TICK;
+                if quick < used {
+                    // Others that compute meanwhile make it no shorter.
+                    clock.hurry();
+                    clock.hurry_after(EPOCH_TICK);
+                    clock.pace(true);
+                }
+            }
+            assert!(quick > used * 100, "{used:?}: {quick:?}");
         }
     }
 

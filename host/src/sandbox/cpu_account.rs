@@ -32,6 +32,10 @@ const PORTION: u64 = 250_000;
 /// more than those that last.
 const NEWCOMER: u64 = 1_000_000;
 
+/// A chat is expected to use no more than this (weighted nanoseconds), so that on a machine that is
+/// not busy one whose polls are long needs no permit.
+const MAX_EXPECTED: u64 = nanos(CREDIT_CAP) / 2;
+
 /// The CPU time of one store.
 pub(super) struct CpuAccount {
     began: Instant,
@@ -47,9 +51,11 @@ pub(super) struct CpuAccount {
     credit: AtomicI64,
     /// A read was handed to the guest since the last poll in advance.
     may_advance: AtomicBool,
-    /// Weighted nanoseconds of the last polls, as of `left`.
+    /// Weighted nanoseconds of the last polls without a permit, as of `left`.
     recent: AtomicU64,
-    /// What of it is not in the engine's sum yet.
+    /// What its next poll will count, by its last ones (weighted nanoseconds).
+    expected: AtomicU64,
+    /// What of `recent` is not in the engine's sum yet.
     unreported: AtomicU64,
     /// The virtual time at which its last permit was used up.
     used_up: AtomicU64,
@@ -69,6 +75,7 @@ impl CpuAccount {
             credit: AtomicI64::new(signed(nanos(CREDIT))),
             may_advance: AtomicBool::new(true),
             recent: AtomicU64::new(NEWCOMER),
+            expected: AtomicU64::new(0),
             unreported: AtomicU64::new(0),
             used_up: AtomicU64::new(0),
             traffic,
@@ -96,7 +103,8 @@ impl CpuAccount {
     pub(super) fn needs_permit(&self) -> bool {
         let credit = self.credit.load(Ordering::Relaxed);
         let recent = self.recent.load(Ordering::Relaxed);
-        if credit > 0 && recent <= self.share.limit() {
+        let expected = self.expected.load(Ordering::Relaxed);
+        if credit > 0 && recent.saturating_add(expected) <= self.share.limit() {
             return false;
         }
         self.needs_permit_at(self.now())
@@ -104,8 +112,12 @@ impl CpuAccount {
 
     fn needs_permit_at(&self, now: u64) -> bool {
         let idle = now.saturating_sub(self.left.load(Ordering::Relaxed));
-        let recent = decayed(self.recent.load(Ordering::Relaxed), idle);
-        let within_share = recent <= self.share.limit();
+        let limit = self.share.limit();
+        let recent = decayed(self.recent.load(Ordering::Relaxed), idle, limit);
+        // Without what it will use, a thousand chats whose polls are far above the limit would each
+        // have one whenever they have used nothing for a while.
+        let expected = self.expected.load(Ordering::Relaxed);
+        let within_share = recent.saturating_add(expected) <= limit;
         let paid = || {
             self.credit.load(Ordering::Relaxed) > 0
                 || self.may_advance.swap(false, Ordering::Relaxed)
@@ -162,8 +174,17 @@ impl CpuAccount {
         self.credit.store(credit, Ordering::Relaxed);
 
         let used = weighted(time);
-        let recent = decayed(self.recent.load(Ordering::Relaxed), idle).saturating_add(used);
-        self.recent.store(recent, Ordering::Relaxed);
+        let expected = self.expected.load(Ordering::Relaxed) / 2;
+        let expected = expected.max(used).min(MAX_EXPECTED);
+        self.expected.store(expected, Ordering::Relaxed);
+        let recent = decayed(
+            self.recent.load(Ordering::Relaxed),
+            idle,
+            self.share.limit(),
+        );
+        let free = if with_permit { 0 } else { used };
+        self.recent
+            .store(recent.saturating_add(free), Ordering::Relaxed);
         if !with_permit {
             let unreported = self.unreported.load(Ordering::Relaxed) + used;
             let portion = if unreported < PORTION { 0 } else { unreported };
@@ -280,6 +301,29 @@ mod tests {
             honest.spend(25_000, at, false);
             at += 50 * MILLISECOND;
         }
+    }
+
+    #[test]
+    fn a_pause_gives_back_no_more_than_the_share_of_its_time() {
+        let (account, traffic, share) = account();
+        (0..999).for_each(|_| share.join());
+        let mut without_permit = 0;
+        let mut at = 0;
+        for _ in 0..1_000 {
+            // A thousand chats, each of which computes for a millisecond and pauses.
+            traffic.count(1);
+            let with_permit = account.needs_permit_at(at);
+            without_permit += u64::from(!with_permit);
+            account.spend(MILLISECOND, at, with_permit);
+            at += 150 * MILLISECOND;
+            for _ in 0..150 {
+                share.add(7 * MILLISECOND);
+                share.adjust(Duration::from_millis(1));
+            }
+        }
+        // Half of two processors is a millisecond a second for each.
+        let seconds = at / (1_000 * MILLISECOND);
+        assert!(without_permit <= seconds, "{without_permit} in {seconds} s");
     }
 
     #[test]

@@ -10,6 +10,10 @@
 //! no other chat can take, and a chat that streams at an ordinary pace stays below the limit while
 //! one that computes as much as it can does not.
 //!
+//! Recent use is forgotten at the rate of the limit, as in a leaky bucket, and not faster: a chat that
+//! pauses after a poll far above its limit would else begin anew after each pause, and a thousand of
+//! them use many times what they may.
+//!
 //! Use is weighted: what others wait for a processor grows with the square of the time for which a
 //! poll holds it (the mean wait of an M/G/1 queue, by Pollaczek and Khinchine). A poll of `t`
 //! counts `t + t²/`[`SHORT_POLL`]. A decoder's poll of 25 µs counts 10 % more than its time, and a
@@ -20,11 +24,14 @@ use std::time::Duration;
 
 use crate::policy::limits::CREDIT_CAP;
 
-/// The time over which recent use is counted.
+/// The time within which a chat may use its limit.
 pub(super) const WINDOW: Duration = Duration::from_nanos(1 << 27);
 
-/// Recent use is not counted beyond this (nanoseconds), so that it can be multiplied.
-const MAX_RECENT: u64 = 1 << 36;
+/// Recent use is not counted beyond this (weighted nanoseconds): what a poll of 16 ms counts.
+const MAX_RECENT: u64 = 1 << 30;
+
+/// The limit falls to no less than one in so many at once.
+const MAX_FALL: u64 = 16;
 
 /// A poll of this length counts double.
 const SHORT_POLL: Duration = Duration::from_micros(250);
@@ -81,7 +88,8 @@ impl FairShare {
         let over = used > half(elapsed);
         let new = if over {
             let even = half(WINDOW) / self.chats.load(Ordering::Relaxed).max(1);
-            (limit / 2).max(even)
+            let excess = (used / half(elapsed).max(1)).clamp(2, MAX_FALL);
+            (limit / excess).max(even)
         } else {
             limit.saturating_add(limit / 4)
         };
@@ -100,13 +108,11 @@ pub(super) fn weighted(time: u64) -> u64 {
     time + time * time / nanos(SHORT_POLL)
 }
 
-/// What is left of recent use after this time (nanoseconds).
-pub(super) fn decayed(recent: u64, elapsed: u64) -> u64 {
-    if elapsed >= nanos(WINDOW) {
-        return 0;
-    }
-    let recent = recent.min(MAX_RECENT);
-    recent - recent * elapsed / nanos(WINDOW)
+/// What is left of recent use after this time (nanoseconds), while a chat may use `limit` within a
+/// [`WINDOW`].
+pub(super) fn decayed(recent: u64, elapsed: u64, limit: u64) -> u64 {
+    let forgotten = limit.saturating_mul(elapsed) / nanos(WINDOW);
+    recent.min(MAX_RECENT).saturating_sub(forgotten)
 }
 
 /// Five centuries fit.
@@ -161,12 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn use_is_forgotten_within_a_window() {
+    fn use_is_forgotten_at_the_rate_of_the_limit() {
         let window = nanos(WINDOW);
-        assert_eq!(decayed(1_000, 0), 1_000);
-        assert_eq!(decayed(1_000, window / 2), 500);
-        assert!(decayed(u64::MAX, 0) > nanos(Duration::from_secs(60)));
-        assert_eq!(decayed(u64::MAX, window), 0);
-        assert_eq!(decayed(u64::MAX, u64::MAX), 0);
+        assert_eq!(decayed(1_000, 0, 500), 1_000);
+        assert_eq!(decayed(1_000, window, 500), 500);
+        assert_eq!(decayed(1_000, 2 * window, 500), 0);
+        assert_eq!(decayed(u64::MAX, 0, 500), MAX_RECENT);
+        assert_eq!(decayed(u64::MAX, u64::MAX, nanos(CREDIT_CAP)), 0);
     }
 }

@@ -103,7 +103,7 @@ impl Pace {
                         self.account.use_up(permit.used(used));
                     }
                     if used >= EPOCH_TICK {
-                        self.clock.hurry();
+                        self.clock.hurry_after(used);
                     }
                     let began = *began.get_or_insert(entered);
                     if let Poll::Ready(result) = polled {

@@ -166,6 +166,12 @@ pub(crate) const ALL: &[(&str, Attack)] = &[
     ("credit-by-single-bytes", Says(credit::by_single_bytes)),
     ("credit-by-bulk", Says(credit::by_bulk)),
     ("credit-spent-at-once", Says(credit::spent_at_once)),
+    ("requests-at-once", Says(credit::by_requests)),
+    (
+        "credit-under-the-slow-clock",
+        Says(credit::under_the_slow_clock),
+    ),
+    ("credit-after-a-pause", Says(credit::after_a_pause)),
     ("giant-event", Says(lies::giant_event)),
     ("more-events-than-asked", Says(lies::more_events_than_asked)),
     ("million-events", Says(lies::million_events)),

@@ -238,6 +238,12 @@ attacks! {
         NEXT => Limit("time (");
     "credit-spent-at-once": "the same with each read's credit spent at once",
         NEXT => Limit("time (");
+    "credit-under-the-slow-clock": "to compute 64 ms at once, when the host's clock is slow again",
+        NEXT => Limit("time (");
+    "credit-after-a-pause": "to compute a millisecond after each pause, all chats at the same time",
+        NEXT => Limit("time (");
+    "requests-at-once": "four requests at once, again and again",
+        NEXT => Limit("time (");
     "giant-event": "a text of 24 MiB",
         NEXT => TOO_MUCH;
     "more-events-than-asked": "a thousand events where fewer were asked for; the host hands them out as they are asked for",

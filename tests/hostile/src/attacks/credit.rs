@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::hint::black_box;
 
-use wasip2::clocks::monotonic_clock::now;
-use wasip2::http::types::{IncomingBody, IncomingResponse};
+use wasip2::clocks::monotonic_clock::{now, subscribe_instant};
+use wasip2::http::outgoing_handler::handle;
+use wasip2::http::types::{Fields, IncomingBody, IncomingResponse, OutgoingRequest, Scheme};
 use wasip2::io::streams::InputStream;
 
 use crate::Orders;
@@ -59,6 +60,54 @@ pub(super) fn spent_at_once(orders: &Orders, call: u32) -> Result<Vec<Event>, Er
         turns: 200_000,
     };
     buy(orders, call, &plan)
+}
+
+/// All chats at the same time, four times a second: one read, and then 64 ms of computing, which
+/// begins while the host's clock is slow again.
+pub(super) fn under_the_slow_clock(orders: &Orders, call: u32) -> Result<Vec<Event>, Error> {
+    at_once(orders, call, 250, 64)
+}
+
+/// All chats at the same time, after a pause in which recent use is forgotten: less than the clock
+/// notices each time.
+pub(super) fn after_a_pause(orders: &Orders, call: u32) -> Result<Vec<Event>, Error> {
+    at_once(orders, call, 150, 1)
+}
+
+/// Waits for the next multiple of `every`, reads once and computes. All in milliseconds.
+fn at_once(orders: &Orders, call: u32, every: u64, compute: u64) -> Result<Vec<Event>, Error> {
+    if call == 0 {
+        return Ok(greeting().into());
+    }
+    let every = every * 1_000_000;
+    subscribe_instant((now() / every + 1) * every).block();
+    read(orders, "/beats").map_err(error)?;
+    let enough = now() + compute * 1_000_000;
+    while now() < enough {
+        (0..10_000_u64).for_each(|turn| _ = black_box(turn));
+    }
+    Ok(vec![Event::Text("paid ".into())])
+}
+
+/// As many requests at once as there may be, again and again: the host sends each in a task of its
+/// own, which computes as well.
+pub(super) fn by_requests(orders: &Orders, call: u32) -> Result<Vec<Event>, Error> {
+    if call == 0 {
+        return Ok(greeting().into());
+    }
+    let begin = |_| {
+        let request = OutgoingRequest::new(Fields::new());
+        let _ = request.set_scheme(Some(&Scheme::Http));
+        let _ = request.set_authority(Some(&orders.granted));
+        handle(request, None).ok()
+    };
+    for _ in 0..1_000 {
+        let answers: Vec<_> = (0..4).filter_map(begin).collect();
+        for answer in &answers {
+            answer.subscribe().block();
+        }
+    }
+    Ok(vec![Event::Text("asked ".into())])
 }
 
 fn buy(orders: &Orders, call: u32, plan: &Plan) -> Result<Vec<Event>, Error> {
