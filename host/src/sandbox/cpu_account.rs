@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::cpu_time;
-use super::fair_share::{FairShare, decayed, nanos, weighted};
+use super::fair_share::{FairShare, WINDOW, decayed, nanos, weighted};
+use super::scheduler::Permit;
 use crate::egress::Traffic;
 use crate::policy::limits::{CREDIT, CREDIT_CAP, CREDIT_PER_BYTE, CREDIT_PER_READ};
 
@@ -27,14 +28,9 @@ use crate::policy::limits::{CREDIT, CREDIT_CAP, CREDIT_PER_BYTE, CREDIT_PER_READ
 /// that processors do not contend for the sum with each event of each stream.
 const PORTION: u64 = 250_000;
 
-/// What a new store counts as having used (weighted nanoseconds). While the chats use more than
-/// they may, one that is new needs a permit, so that chats which are begun again and again get no
-/// more than those that last.
-const NEWCOMER: u64 = 1_000_000;
-
-/// A chat is expected to use no more than this (weighted nanoseconds), so that on a machine that is
-/// not busy one whose polls are long needs no permit.
-const MAX_EXPECTED: u64 = nanos(CREDIT_CAP) / 2;
+/// A store that is younger than a [`WINDOW`] needs a permit while the limit is below this (weighted
+/// nanoseconds), so that chats which are begun again and again get no more than those that last.
+const NEW_LIMIT: u64 = 1_000_000;
 
 /// The CPU time of one store.
 pub(super) struct CpuAccount {
@@ -53,12 +49,13 @@ pub(super) struct CpuAccount {
     may_advance: AtomicBool,
     /// Weighted nanoseconds of the last polls without a permit, as of `left`.
     recent: AtomicU64,
-    /// What its next poll will count, by its last ones (weighted nanoseconds).
-    expected: AtomicU64,
     /// What of `recent` is not in the engine's sum yet.
     unreported: AtomicU64,
     /// The virtual time at which its last permit was used up.
     used_up: AtomicU64,
+    /// Nanoseconds that it may still use with permits without being ranked later: what a start
+    /// takes, so that a new chat need not wait a whole round after its first permit.
+    start_grant: AtomicU64,
     traffic: Arc<Traffic>,
     share: Arc<FairShare>,
 }
@@ -74,10 +71,10 @@ impl CpuAccount {
             left: AtomicU64::new(0),
             credit: AtomicI64::new(signed(nanos(CREDIT))),
             may_advance: AtomicBool::new(true),
-            recent: AtomicU64::new(NEWCOMER),
-            expected: AtomicU64::new(0),
+            recent: AtomicU64::new(0),
             unreported: AtomicU64::new(0),
             used_up: AtomicU64::new(0),
+            start_grant: AtomicU64::new(nanos(CREDIT)),
             traffic,
             share,
         }
@@ -103,8 +100,8 @@ impl CpuAccount {
     pub(super) fn needs_permit(&self) -> bool {
         let credit = self.credit.load(Ordering::Relaxed);
         let recent = self.recent.load(Ordering::Relaxed);
-        let expected = self.expected.load(Ordering::Relaxed);
-        if credit > 0 && recent.saturating_add(expected) <= self.share.limit() {
+        let limit = self.share.limit();
+        if credit > 0 && recent <= limit && limit >= NEW_LIMIT {
             return false;
         }
         self.needs_permit_at(self.now())
@@ -114,15 +111,12 @@ impl CpuAccount {
         let idle = now.saturating_sub(self.left.load(Ordering::Relaxed));
         let limit = self.share.limit();
         let recent = decayed(self.recent.load(Ordering::Relaxed), idle, limit);
-        // Without what it will use, a thousand chats whose polls are far above the limit would each
-        // have one whenever they have used nothing for a while.
-        let expected = self.expected.load(Ordering::Relaxed);
-        let within_share = recent.saturating_add(expected) <= limit;
+        let is_new = now < nanos(WINDOW) && limit < NEW_LIMIT;
         let paid = || {
             self.credit.load(Ordering::Relaxed) > 0
                 || self.may_advance.swap(false, Ordering::Relaxed)
         };
-        !(within_share && paid())
+        is_new || recent > limit || !paid()
     }
 
     /// The virtual time at which its last permit was used up.
@@ -130,9 +124,13 @@ impl CpuAccount {
         self.used_up.load(Ordering::Relaxed)
     }
 
-    /// A permit was used up.
-    pub(super) fn use_up(&self, virtual_time: u64) {
-        self.used_up.store(virtual_time, Ordering::Relaxed);
+    /// A permit was used for so long.
+    pub(super) fn use_up(&self, permit: &Permit<'_>, used: Duration) {
+        let grant = self.start_grant.load(Ordering::Relaxed);
+        let granted = grant.min(nanos(used));
+        self.start_grant.store(grant - granted, Ordering::Relaxed);
+        let ranked = used.saturating_sub(Duration::from_nanos(granted));
+        self.used_up.store(permit.used(ranked), Ordering::Relaxed);
     }
 
     fn now(&self) -> u64 {
@@ -174,9 +172,6 @@ impl CpuAccount {
         self.credit.store(credit, Ordering::Relaxed);
 
         let used = weighted(time);
-        let expected = self.expected.load(Ordering::Relaxed) / 2;
-        let expected = expected.max(used).min(MAX_EXPECTED);
-        self.expected.store(expected, Ordering::Relaxed);
         let recent = decayed(
             self.recent.load(Ordering::Relaxed),
             idle,

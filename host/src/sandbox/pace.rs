@@ -100,7 +100,7 @@ impl Pace {
                     let polled = call.as_mut().poll(cx);
                     let (now, used) = self.account.leave(entered, permit.is_some());
                     if let Some(permit) = permit {
-                        self.account.use_up(permit.used(used));
+                        self.account.use_up(&permit, used);
                     }
                     if used >= EPOCH_TICK {
                         self.clock.hurry_after(used);

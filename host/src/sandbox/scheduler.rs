@@ -117,10 +117,8 @@ impl Scheduler {
         if idle && !queue.late.is_empty() && !queue.waiting.is_empty() {
             queue.extra_calls = (2 * queue.extra_calls).clamp(1, MAX_EXTRA_CALLS);
         }
-        let busy = queue.in_use > 0
-            || !queue.called.is_empty()
-            || !queue.late.is_empty()
-            || !queue.waiting.is_empty();
+        // A late chat that nobody waits behind needs no clock.
+        let busy = queue.in_use > 0 || !queue.called.is_empty() || !queue.waiting.is_empty();
         self.call(queue, now);
         busy
     }
