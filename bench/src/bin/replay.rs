@@ -92,7 +92,7 @@ async fn serve(mut stream: TcpStream, number: u64) -> io::Result<()> {
     while let Some(head) = request(&mut stream, &mut input).await? {
         if head.starts_with("GET ") {
             let body = match head.starts_with("GET /lateness ") {
-                true => LATENESS.take().as_micros().to_string().into_bytes(),
+                true => LATENESS.take().as_micros().to_string().into(),
                 false => answer::models(1),
             };
             let head = format!(
