@@ -17,7 +17,6 @@
 mod component;
 mod figures;
 #[path = "../support/machine.rs"]
-#[allow(unused_imports, reason = "its tests run elsewhere")]
 mod machine;
 #[path = "../support/paced.rs"]
 mod paced;
@@ -114,8 +113,8 @@ async fn measure(processors: usize) {
         "{HEALTHY} healthy chats of {RATE} events a second, {hostile_chats} hostile ones, {processors} processors; delays in ms"
     );
     println!(
-        "{:<22}{:>9}{:>9}{:>9}{:>9}{:>10}{:>12}{:>13}  {}",
-        "", "events", "p50", "p99", "p99.9", "max", "resident", "server late", "stolen"
+        "{:<22}{:>9}{:>9}{:>9}{:>9}{:>10}{:>12}{:>13}  stolen",
+        "", "events", "p50", "p99", "p99.9", "max", "resident", "server late"
     );
 
     let before = phase("alone", &delays).await;

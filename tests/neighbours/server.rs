@@ -71,9 +71,11 @@ async fn help(mut socket: TcpStream) -> std::io::Result<()> {
     let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
     socket.write_all(head.as_bytes()).await?;
     socket.write_all(&piece).await?;
-    while pause > 0 {
+    if pause == 0 {
+        return Ok(());
+    }
+    loop {
         tokio::time::sleep(Duration::from_millis(pause)).await;
         socket.write_all(&piece).await?;
     }
-    Ok(())
 }

@@ -21,7 +21,6 @@
 #[allow(dead_code, reason = "shared with other measurements")]
 mod figures;
 #[path = "../support/machine.rs"]
-#[allow(unused_imports, reason = "its tests run elsewhere")]
 mod machine;
 #[path = "../support/paced.rs"]
 mod paced;

@@ -8,6 +8,7 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "shared by several tests and the benchmarks, none of which uses all of it"
 )]
 

@@ -8,7 +8,7 @@
 //!   A waiter that leaves ends nothing: the lookup goes on, and the next one who asks joins it.
 //! - A result is handed to those who wait and then forgotten, because each connection is judged by
 //!   what its name says at that time. Only a failure is kept, for [`LOOKUP_FAILURE_KEPT`].
-//! - There are at most [`LOOKUP_THREADS`] threads. They start when they are needed and end when
+//! - There are at most [`LOOKUP_THREADS`](crate::policy::limits::LOOKUP_THREADS) threads. They start when they are needed and end when
 //!   they have been idle for a while.
 //! - The last threads are reserved: a name whose last lookup was slow does not get the last
 //!   quarter, and one that is not known to be fast does not get the last eighth. So names that no

@@ -22,20 +22,20 @@ pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + 
 ///
 /// It is asked for each connection anew, but once for all connections of a provider that wait at
 /// the same time. A failure is given to whoever asks within
-/// [`LOOKUP_FAILURE_KEPT`](crate::policy::limits::LOOKUP_FAILURE_KEPT) after it.
+/// [`LOOKUP_FAILURE_KEPT`] after it.
 pub trait Resolver: Send + Sync + 'static {
     /// The addresses of `host`, a name in lower case, in the order in which they are to be tried.
     ///
     /// Each connection bounds the time that it waits. The future is polled by one of those that
     /// wait, and is kept while nobody does. It is dropped when it is done, or once a connection
-    /// needs the name after [`LOOKUP_TIME`](crate::policy::limits::LOOKUP_TIME).
+    /// needs the name after [`LOOKUP_TIME`].
     fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a>;
 }
 
 /// The resolver of this machine.
 ///
 /// All providers of the process share its threads, of which there are at most
-/// [`LOOKUP_THREADS`](crate::policy::limits::LOOKUP_THREADS), and one lookup for each name.
+/// [`LOOKUP_THREADS`], and one lookup for each name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolver;
 

@@ -169,7 +169,9 @@ pub(super) fn bodies(orders: &Orders, call: u32) -> Result<Vec<Event>, Error> {
         let _ = request.set_path_with_query(Some("/v1/chat/completions"));
         let body = request.body();
         let answer = handle(request, None);
-        if let Ok(stream) = body.as_ref().map_err(|()| ()).and_then(OutgoingBody::write) {
+        if let Ok(body) = &body
+            && let Ok(stream) = body.write()
+        {
             for _ in 0..(15 << 20) / piece.len() {
                 if stream.blocking_write_and_flush(&piece).is_err() {
                     return Err(crate::error("a body was refused".into()));
