@@ -95,7 +95,8 @@ fn test(rest: &[String]) -> Result<()> {
             // A minute of paced streams: fails if one is late for a reason of the host's.
             run(
                 "soak",
-                &mut cargo(&["test", "--package", "provider-host", "--test", "soak"]),
+                // Of the whole workspace, so that what the other tests built is built once.
+                &mut cargo(&["test", "--workspace", "--test", "soak"]),
             )
         }
         _ => Ok(()),
