@@ -21,6 +21,8 @@ mod machine;
 #[path = "../support/paced.rs"]
 mod paced;
 mod server;
+#[path = "../support/timed.rs"]
+mod timed;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -30,7 +32,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use provider_host::policy::{Grant, NetworkLimits, Origin, SandboxLimits};
-use provider_host::types::{ChatRequest, Event, Model, Settings};
+use provider_host::types::{ChatRequest, Model, Settings};
 use provider_host::{Engine, EngineOptions, Error, Plugin, Provider, ProviderOptions};
 
 use figures::{Delays, resident_mib};
@@ -101,7 +103,7 @@ async fn measure(processors: usize) {
     let engine = Engine::new(options).expect("an engine");
     let paced = server::start(RATE);
     let helper = server::start_helper();
-    let healthy = healthy(&engine, paced);
+    let healthy = timed::provider(&engine, paced);
     let hostile = plugin(&engine, "hostile-provider");
 
     let delays = Arc::new(Delays::default());
@@ -181,11 +183,8 @@ async fn stream(provider: Provider, delays: Arc<Delays>, stop: Arc<AtomicBool>) 
                 break;
             }
             let arrived = now();
-            for event in &batch {
-                if let Event::Text(text) = event {
-                    let written: u64 = text.trim().parse().expect("the time it was written");
-                    delays.add(arrived.saturating_sub(written));
-                }
+            for written in timed::written(&batch) {
+                delays.add(arrived.saturating_sub(written));
             }
         }
     }
@@ -223,16 +222,6 @@ fn limit_of(error: &Error) -> String {
     let message = error.message();
     let end = message.find("; its chat").unwrap_or(message.len());
     message[..end].to_owned()
-}
-
-fn healthy(engine: &Engine, paced: SocketAddr) -> Provider {
-    let base_url = format!("http://{paced}/v1");
-    let settings = Settings::at(&base_url)
-        .with_api_key("any")
-        .with_discovery(false);
-    let grant = Grant::new(Origin::parse(&base_url).expect("an origin"));
-    let plugin = Plugin::embedded(engine).expect("the plugin of this build");
-    Provider::new(&plugin, ProviderOptions::new(settings, grant)).expect("a provider")
 }
 
 fn hostile_provider(plugin: &Plugin, attack: &str, granted: SocketAddr) -> Provider {

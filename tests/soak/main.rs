@@ -26,6 +26,8 @@ mod machine;
 mod paced;
 mod record;
 mod server;
+#[path = "../support/timed.rs"]
+mod timed;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -36,9 +38,8 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use provider_host::policy::{Grant, Origin};
-use provider_host::types::{ChatRequest, Event, Model, Settings};
-use provider_host::{Engine, EngineOptions, Plugin, Provider, ProviderOptions};
+use provider_host::types::{ChatRequest, Model};
+use provider_host::{Engine, EngineOptions, Provider};
 
 use figures::resident_mib;
 use machine::Machine;
@@ -109,7 +110,7 @@ async fn soak(options: &Options, processors: usize) -> bool {
     let mut engine = EngineOptions::default();
     engine.max_chats = u32::try_from(options.streams + 16).expect("fewer streams");
     let engine = Engine::new(engine).expect("an engine");
-    let provider = provider(&engine, server);
+    let provider = timed::provider(&engine, server);
     let gaps: Arc<Vec<Gap>> = Arc::new((0..options.streams).map(|_| Gap::default()).collect());
 
     println!(
@@ -226,12 +227,9 @@ async fn chats(provider: Provider, record: Arc<Record>, gaps: Arc<Vec<Gap>>, str
                 break;
             }
             let arrived = now();
-            for event in &batch {
-                if let Event::Text(text) = event {
-                    let written = text.trim().parse().expect("the time it was written");
-                    record.chat(written, arrived);
-                    gaps[stream].arrived(arrived);
-                }
+            for written in timed::written(&batch) {
+                record.chat(written, arrived);
+                gaps[stream].arrived(arrived);
             }
         }
     }
@@ -274,14 +272,4 @@ async fn busy() {
         }
         tokio::task::yield_now().await;
     }
-}
-
-fn provider(engine: &Engine, server: SocketAddr) -> Provider {
-    let base_url = format!("http://{server}/v1");
-    let settings = Settings::at(&base_url)
-        .with_api_key("any")
-        .with_discovery(false);
-    let grant = Grant::new(Origin::parse(&base_url).expect("an origin"));
-    let plugin = Plugin::embedded(engine).expect("the plugin of this build");
-    Provider::new(&plugin, ProviderOptions::new(settings, grant)).expect("a provider")
 }

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use provider_host::policy::{Grant, Origin};
-use provider_host::types::{Event, Settings};
+use provider_host::types::Settings;
 use provider_host::{Engine, EngineOptions, Plugin, Provider, ProviderOptions};
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::support::{ask, model};
@@ -16,13 +16,15 @@ use crate::support::{ask, model};
 #[path = "../../support/paced.rs"]
 #[allow(dead_code, reason = "shared with measurements")]
 mod paced;
+#[path = "../../support/timed.rs"]
+mod timed;
 use crate::machine;
 
 /// Chats that buy credit.
 const HOSTILE: usize = 32;
 
 /// Events of the honest chat that are measured, at 20 a second.
-const EVENTS: usize = 60;
+const EVENTS: u32 = 60;
 
 /// How much later than alone, twice over, a quarter of the honest events may be. They are later by
 /// one or two milliseconds, and were by 13 to 60 before credit had a cap and a fair share. A quarter
@@ -52,7 +54,7 @@ async fn beside(attack: &'static str) {
     let mut options = EngineOptions::default();
     options.max_chats = 64;
     let engine = Engine::new(options).expect("an engine");
-    let honest = honest(&engine);
+    let honest = timed::provider(&engine, paced::start(stream));
     let alone = delays(&honest).await;
     let attacking = attack_with(&engine, attack);
     // The attacks have begun by then.
@@ -97,18 +99,6 @@ fn attack_with(engine: &Engine, attack: &str) -> Arc<AtomicBool> {
     attacking
 }
 
-/// A provider whose server streams at a steady pace.
-fn honest(engine: &Engine) -> Provider {
-    let server = paced::start(stream);
-    let base_url = format!("http://{server}/v1");
-    let settings = Settings::at(&base_url)
-        .with_api_key("any")
-        .with_discovery(false);
-    let grant = Grant::new(Origin::parse(&base_url).expect("an origin"));
-    let plugin = Plugin::embedded(engine).expect("the plugin of this build");
-    Provider::new(&plugin, ProviderOptions::new(settings, grant)).expect("a provider")
-}
-
 /// The delays of an honest chat's events, the least first.
 async fn delays(provider: &Provider) -> Vec<Duration> {
     let mut chat = provider
@@ -116,40 +106,25 @@ async fn delays(provider: &Provider) -> Vec<Duration> {
         .await
         .expect("an honest chat begins");
     let mut delays = Vec::new();
-    while delays.len() < EVENTS {
+    while delays.len() < EVENTS as usize {
         let batch = chat.next_batch(64).await.expect("an honest chat goes on");
         assert!(!batch.is_empty(), "{} events came", delays.len());
         let arrived = paced::now();
-        for event in &batch {
-            if let Event::Text(text) = event {
-                let written: u64 = text.trim().parse().expect("the time it was written");
-                delays.push(Duration::from_nanos(arrived.saturating_sub(written)));
-            }
+        for written in timed::written(&batch) {
+            delays.push(Duration::from_nanos(arrived.saturating_sub(written)));
         }
     }
     delays.sort_unstable();
     delays
 }
 
-/// Reads a request's head; the path.
-async fn path(socket: &mut TcpStream) -> std::io::Result<String> {
-    let mut seen = Vec::new();
-    let mut piece = [0; 4096];
-    while !seen.windows(4).any(|four| four == b"\r\n\r\n") {
-        match socket.read(&mut piece).await? {
-            0 => break,
-            length => seen.extend_from_slice(&piece[..length]),
-        }
-    }
-    let head = String::from_utf8_lossy(&seen).into_owned();
-    Ok(head.split(' ').nth(1).unwrap_or_default().to_owned())
-}
-
 /// Sends what buys credit, as fast as it is taken.
 async fn help(mut socket: TcpStream) -> std::io::Result<()> {
-    let piece = match path(&mut socket).await?.as_str() {
-        "/drops" => b"1\r\na\r\n".repeat(1_000),
-        _ => {
+    let path = timed::path(&mut socket).await?;
+    let piece = match path.as_deref() {
+        None => return Ok(()),
+        Some("/drops") => b"1\r\na\r\n".repeat(1_000),
+        Some(_) => {
             let mut piece = b"10000\r\n".to_vec();
             piece.resize(piece.len() + 0x1_0000, b'a');
             piece.extend_from_slice(b"\r\n");
@@ -163,17 +138,11 @@ async fn help(mut socket: TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// Streams at a steady pace, and writes the time into each event.
+/// Streams at a steady pace.
 async fn stream(mut socket: TcpStream) -> std::io::Result<()> {
-    socket.set_nodelay(true)?;
-    path(&mut socket).await?;
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
-    socket.write_all(head.as_bytes()).await?;
-    let mut pace = paced::beat(20, Duration::ZERO);
-    for _ in 0..2 * EVENTS {
-        pace.tick().await;
-        let event = paced::event(&format!("{} ", paced::now()));
-        socket.write_all(event.as_bytes()).await?;
+    if timed::path(&mut socket).await?.is_none() {
+        return Ok(());
     }
-    socket.write_all(paced::END.as_bytes()).await
+    let pace = paced::beat(20, Duration::ZERO);
+    timed::stream(&mut socket, pace, 2 * EVENTS, |_| ()).await
 }

@@ -82,10 +82,7 @@ fn at_once(orders: &Orders, call: u32, every: u64, compute: u64) -> Result<Vec<E
     let every = every * 1_000_000;
     subscribe_instant((now() / every + 1) * every).block();
     read(orders, "/beats").map_err(error)?;
-    let enough = now() + compute * 1_000_000;
-    while now() < enough {
-        (0..10_000_u64).for_each(|turn| _ = black_box(turn));
-    }
+    compute_for(compute);
     Ok(vec![Event::Text("paid ".into())])
 }
 
@@ -120,11 +117,15 @@ fn buy(orders: &Orders, call: u32, plan: &Plan) -> Result<Vec<Event>, Error> {
     for turn in 0..plan.turns {
         black_box(turn);
     }
-    let enough = now() + plan.milliseconds * 1_000_000;
-    while plan.milliseconds > 0 && now() < enough {
+    compute_for(plan.milliseconds);
+    Ok(vec![Event::Text("paid ".into())])
+}
+
+fn compute_for(milliseconds: u64) {
+    let enough = now() + milliseconds * 1_000_000;
+    while now() < enough {
         (0..10_000_u64).for_each(|turn| _ = black_box(turn));
     }
-    Ok(vec![Event::Text("paid ".into())])
 }
 
 fn read(orders: &Orders, path: &str) -> Result<(), String> {
