@@ -53,7 +53,7 @@ use crate::exercise::Exchange;
 use crate::plugin::{Inspection, Plugin, inspect};
 use crate::policy::SandboxLimits;
 
-use budget::Budget;
+use budget::CheckBudget;
 
 pub use corpus::{Expected, Recorded};
 pub use findings::{Findings, Verdict};
@@ -251,7 +251,7 @@ pub struct Report {
 pub struct Suite {
     inspection: Inspection,
     loaded: Loaded,
-    budget: Arc<Budget>,
+    budget: Arc<CheckBudget>,
     /// Checks that were begun.
     begun: AtomicUsize,
 }
@@ -289,7 +289,7 @@ impl Suite {
             bytes,
             options.deadline.saturating_sub(began.elapsed()),
         )?;
-        let budget = Budget::new(&options, began.elapsed(), all().count());
+        let budget = CheckBudget::new(&options, began.elapsed(), all().count());
         let budget = Arc::new(budget);
         let loaded = match loaded {
             None => Loaded::Late,

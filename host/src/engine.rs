@@ -192,14 +192,14 @@ impl Engine {
     }
 
     /// A place for one more chat; none if there are as many as there may be.
-    pub(crate) fn place(&self) -> Option<Place> {
+    pub(crate) fn place(&self) -> Option<ChatPlace> {
         let most = self.inner.max_chats;
         let more = |chats: u32| (chats < most).then_some(chats + 1);
         self.inner
             .chats
             .fetch_update(Ordering::Acquire, Ordering::Relaxed, more)
             .ok()
-            .map(|_| Place(self.inner.chats.clone()))
+            .map(|_| ChatPlace(self.inner.chats.clone()))
     }
 
     /// The connections that its chats may have open together.
@@ -243,9 +243,9 @@ impl Engine {
 }
 
 /// A place that a chat has. Dropping it makes room for another.
-pub(crate) struct Place(Arc<AtomicU32>);
+pub(crate) struct ChatPlace(Arc<AtomicU32>);
 
-impl Drop for Place {
+impl Drop for ChatPlace {
     fn drop(&mut self) {
         // What the chat gave back is there for who takes the place.
         self.0.fetch_sub(1, Ordering::Release);

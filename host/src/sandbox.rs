@@ -38,7 +38,7 @@ use crate::bindings::{
     WorldIndices, catalog, chat, info, types,
 };
 use crate::egress::{Egress, Hooks, TransportError, link_http_error_code};
-use crate::engine::{Engine, Place};
+use crate::engine::{ChatPlace, Engine};
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::grammar::Violation;
 use crate::memory::{Charge, Held};
@@ -48,7 +48,7 @@ use crate::policy::limits::{COMPONENT_HANDLES, KEPT_BATCH_BYTES};
 use clock::{Coarse, CoarseClock};
 use cpu_account::CpuAccount;
 pub(crate) use fair_share::FairShare;
-use kept::Kept;
+use kept::KeptCharge;
 use meter::{Meter, Stopped};
 use pace::{Overdue, Pace};
 pub(crate) use scheduler::Scheduler;
@@ -83,7 +83,7 @@ pub(crate) struct State {
     hooks: Hooks,
     meter: Meter,
     held: Arc<Held>,
-    kept: Kept,
+    kept: KeptCharge,
 }
 
 impl WasiHttpView for State {
@@ -193,7 +193,7 @@ pub(crate) struct Sandbox {
     /// The events that were returned last.
     batch: Charge,
     /// Behind the store, so that a place is free only when all that the store had is given back.
-    _place: Place,
+    _place: ChatPlace,
     /// The plugin's errors and notes are given out word for word: somebody is there to judge them.
     verbatim: bool,
 }
@@ -245,7 +245,7 @@ impl Sandbox {
                     account,
                     clock: engine.clock().clone(),
                 },
-                kept: Kept::new(held.clone(), header_bytes),
+                kept: KeptCharge::new(held.clone(), header_bytes),
                 held: held.clone(),
             },
         );
@@ -490,10 +490,12 @@ impl Sandbox {
         if self.verbatim {
             return error;
         }
-        if let Some(cause) = hooks.no_memory() {
+        // An error with a status is what the server said.
+        if let Some(cause) = hooks.overload().filter(|_| error.status().is_none()) {
             // The host's own doing, whatever the plugin makes of it.
             let advice = cause.advice().unwrap_or_default();
-            return Error::new(ErrorKind::Overloaded, format!("{cause}; {advice}"))
+            let message = format!("{cause} ({advice})");
+            return Error::new(ErrorKind::Overloaded, message)
                 .caused_by(cause)
                 .sent(hooks.request_sent())
                 .retryable_later();
@@ -508,20 +510,11 @@ impl Sandbox {
         let redact = |text| hooks.redact(text);
         let cause = hooks.last_failure();
         let Some(cause) = cause.filter(|cause| {
-            // Only the host knows why a request was not granted, or that it had no room for it,
-            // whatever the plugin makes of it.
-            transport_speaks || matches!(cause, TransportError::Denied(_)) || cause.is_overload()
+            // Only the host knows why a request was not granted, whatever the plugin makes of it.
+            transport_speaks || matches!(cause, TransportError::Denied(_))
         }) else {
             return error.map_texts(redact).bounded();
         };
-        if cause.is_overload() && error.status().is_none() {
-            let advice = cause.advice().unwrap_or_default();
-            let message = format!("{cause} ({advice})");
-            return Error::new(ErrorKind::Overloaded, message)
-                .caused_by(cause)
-                .sent(hooks.request_sent())
-                .retryable_later();
-        }
         if !transport_speaks {
             return error.map_texts(redact).bounded().caused_by(cause);
         }

@@ -26,16 +26,16 @@ const FEW: Duration = Duration::from_secs(1);
 
 /// What is left of the time, and what it is spent on.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct CheckBudget {
     deadline: Duration,
     patience: Duration,
     /// Of each check, kept for it whatever the ones before it take.
     reserve: Duration,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct BudgetState {
     /// What the first check has: the deadline without the time that loading took.
     left: Duration,
     ends: Option<Instant>,
@@ -48,20 +48,20 @@ struct State {
 /// A call under way. Dropped before its end, it stays the last thing that was done.
 #[must_use]
 pub(super) struct Calling<'a> {
-    budget: &'a Budget,
+    budget: &'a CheckBudget,
     began: Instant,
     patience: Duration,
 }
 
-impl Budget {
-    /// For a number of checks. The time begins with the first [`Budget::share`].
+impl CheckBudget {
+    /// For a number of checks. The time begins with the first [`CheckBudget::share`].
     pub(super) fn new(options: &Options, loading: Duration, checks: usize) -> Self {
         let checks = u32::try_from(checks).unwrap_or(u32::MAX).max(1);
         Self {
             deadline: options.deadline,
             patience: options.patience,
             reserve: options.deadline.min(CENTURY) * KEPT.0 / (KEPT.1 * checks),
-            state: Mutex::new(State {
+            state: Mutex::new(BudgetState {
                 left: options.deadline.saturating_sub(loading),
                 ends: None,
                 waited: Duration::ZERO,
@@ -137,7 +137,7 @@ impl Budget {
         self.deadline
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BudgetState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -156,9 +156,9 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn budget(deadline: Duration) -> Budget {
+    fn budget(deadline: Duration) -> CheckBudget {
         let options = Options::default().with_deadline(deadline);
-        Budget::new(&options, Duration::ZERO, 10)
+        CheckBudget::new(&options, Duration::ZERO, 10)
     }
 
     #[test]
@@ -179,10 +179,10 @@ mod tests {
     #[test]
     fn what_loading_took_is_part_of_the_time() {
         let options = Options::default().with_deadline(30 * SECOND);
-        let budget = Budget::new(&options, 29 * SECOND, 10);
+        let budget = CheckBudget::new(&options, 29 * SECOND, 10);
         let now = Instant::now();
         assert_eq!(budget.share_from(now, 9), Some(now + SECOND));
-        let late = Budget::new(&options, 31 * SECOND, 10);
+        let late = CheckBudget::new(&options, 31 * SECOND, 10);
         assert!(late.share(9).is_none() && late.is_over());
     }
 

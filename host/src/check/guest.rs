@@ -1,9 +1,9 @@
-//! An instance of the plugin under trial, whose calls are known to the suite's [`Budget`].
+//! An instance of the plugin under trial, whose calls are known to the suite's [`CheckBudget`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::budget::Budget;
+use super::budget::CheckBudget;
 use crate::bindings::types::{Catalog, ChatRequest, Event, Manifest, Model, Note, Settings};
 use crate::egress::{Egress, TransportError};
 use crate::error::Result;
@@ -14,7 +14,7 @@ use crate::sandbox::{Running, Sandbox};
 /// A store with an instance.
 pub(super) struct Guest {
     sandbox: Sandbox,
-    budget: Arc<Budget>,
+    budget: Arc<CheckBudget>,
     /// How long one exchange of it may take.
     patience: Duration,
 }
@@ -37,7 +37,7 @@ impl Guest {
         plugin: &Plugin,
         egress: &Egress,
         limits: SandboxLimits,
-        budget: Arc<Budget>,
+        budget: Arc<CheckBudget>,
         patience: Duration,
     ) -> Result<Self> {
         let calling = budget.begin("the host started an instance of the plugin", patience);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use super::budget::Budget;
+use super::budget::CheckBudget;
 use super::corpus::Recorded;
 use super::guest::Guest;
 use super::{Options, findings};
@@ -28,7 +28,7 @@ const MAX_EVENTS: usize = 100_000;
 pub struct Subject {
     pub(super) plugin: Plugin,
     pub(super) options: Options,
-    pub(super) budget: Arc<Budget>,
+    pub(super) budget: Arc<CheckBudget>,
     origin: Origin,
     secrets: Secrets,
     pub(super) placeholder: String,
@@ -118,7 +118,7 @@ impl Talk {
 }
 
 impl Subject {
-    pub(super) fn new(plugin: Plugin, options: Options, budget: Arc<Budget>) -> Result<Self> {
+    pub(super) fn new(plugin: Plugin, options: Options, budget: Arc<CheckBudget>) -> Result<Self> {
         let host = |why: String| Error::new(ErrorKind::Host, why);
         let mut secrets = Secrets::new();
         let placeholder = Secret::new(KEY)

@@ -16,7 +16,6 @@
 //! that wait for a name server hold none.
 
 use super::TransportError;
-use super::pool::Pool;
 use crate::policy::limits::{
     CONNECTIONS_BEYOND_FIRST, CONNECTIONS_IDLE, CONNECTIONS_OF_DESCRIPTORS,
     CONNECTIONS_WITHOUT_DESCRIPTOR_LIMIT,
@@ -24,16 +23,25 @@ use crate::policy::limits::{
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+/// Keeps idle connections, of one budget or several.
+pub(super) trait IdleSockets: Send + Sync {
+    /// How many idle connections are of this budget.
+    fn idle_of(&self, connections: &Arc<Connections>) -> usize;
+
+    /// Closes the oldest of them; whether there was one.
+    fn close_oldest_of(&self, connections: &Arc<Connections>) -> bool;
+}
+
 /// A budget of connections.
 pub(crate) struct Connections {
     limit: AtomicUsize,
-    counts: Mutex<Counts>,
+    counts: Mutex<SocketCounts>,
     /// Where idle ones may be.
-    pools: Mutex<Vec<Weak<Pool>>>,
+    pools: Mutex<Vec<Weak<dyn IdleSockets>>>,
 }
 
 #[derive(Default)]
-struct Counts {
+struct SocketCounts {
     open: usize,
     /// Those of `open` that are not the first of their store.
     further: usize,
@@ -72,20 +80,20 @@ impl Connections {
         self.limit() / CONNECTIONS_BEYOND_FIRST
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    fn counts(&self) -> MutexGuard<'_, SocketCounts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pools(&self) -> Vec<Arc<Pool>> {
+    fn pools(&self) -> Vec<Arc<dyn IdleSockets>> {
         let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Remembers a pool that keeps idle connections of this budget.
-    pub(super) fn keep_in(&self, pool: &Arc<Pool>) {
+    pub(super) fn keep_in(&self, pool: Weak<dyn IdleSockets>) {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|known| known.strong_count() > 0);
-        pools.push(Arc::downgrade(pool));
+        pools.push(pool);
     }
 
     /// Closes the oldest idle connection of the pool that has most of them; whether there was one.
@@ -140,7 +148,7 @@ impl Share {
     }
 
     /// Room for a socket.
-    pub(super) fn open(&self) -> Result<Place, TransportError> {
+    pub(super) fn open(&self) -> Result<SocketPlace, TransportError> {
         let used_up = |limit| TransportError::ConnectionsUsedUp { limit };
         loop {
             let limit = self.connections.limit();
@@ -149,7 +157,7 @@ impl Share {
                 if counts.open < limit {
                     let kind = self.kind(&mut counts)?;
                     counts.open += 1;
-                    return Ok(Place {
+                    return Ok(SocketPlace {
                         connections: Arc::clone(&self.connections),
                         kind,
                     });
@@ -162,41 +170,41 @@ impl Share {
     }
 
     /// What a connection of this store counts as now.
-    fn kind(&self, counts: &mut Counts) -> Result<Kind, TransportError> {
+    fn kind(&self, counts: &mut SocketCounts) -> Result<SocketUse, TransportError> {
         if let Some(first) = &self.first
             && !first.swap(true, Ordering::AcqRel)
         {
-            return Ok(Kind::First(Arc::clone(first)));
+            return Ok(SocketUse::First(Arc::clone(first)));
         }
         let limit = self.connections.further_limit();
         if counts.further >= limit {
             return Err(TransportError::FurtherConnectionsUsedUp { limit });
         }
         counts.further += 1;
-        Ok(Kind::Further)
+        Ok(SocketUse::Further)
     }
 }
 
 /// The room that one socket takes. It is to be dropped after the socket.
-pub(super) struct Place {
+pub(super) struct SocketPlace {
     connections: Arc<Connections>,
-    kind: Kind,
+    kind: SocketUse,
 }
 
-enum Kind {
+enum SocketUse {
     /// The first of its store, whose mark this is.
     First(Arc<AtomicBool>),
     Further,
     Idle,
 }
 
-impl std::fmt::Debug for Place {
+impl std::fmt::Debug for SocketPlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Place").finish_non_exhaustive()
+        f.debug_struct("SocketPlace").finish_non_exhaustive()
     }
 }
 
-impl Place {
+impl SocketPlace {
     pub(super) fn connections(&self) -> &Arc<Connections> {
         &self.connections
     }
@@ -208,7 +216,7 @@ impl Place {
             return false;
         }
         counts.idle += 1;
-        counts.leave(&std::mem::replace(&mut self.kind, Kind::Idle));
+        counts.leave(&std::mem::replace(&mut self.kind, SocketUse::Idle));
         true
     }
 
@@ -221,18 +229,18 @@ impl Place {
     }
 }
 
-impl Counts {
+impl SocketCounts {
     /// One connection is no longer of this kind.
-    fn leave(&mut self, kind: &Kind) {
+    fn leave(&mut self, kind: &SocketUse) {
         match kind {
-            Kind::First(first) => first.store(false, Ordering::Release),
-            Kind::Further => self.further -= 1,
-            Kind::Idle => self.idle -= 1,
+            SocketUse::First(first) => first.store(false, Ordering::Release),
+            SocketUse::Further => self.further -= 1,
+            SocketUse::Idle => self.idle -= 1,
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for SocketPlace {
     fn drop(&mut self) {
         let mut counts = self.connections.counts();
         counts.open -= 1;

@@ -335,6 +335,7 @@ impl TransportError {
                 | Self::FurtherConnectionsUsedUp { .. }
                 | Self::LookupsUsedUp { .. }
                 | Self::OutOfResources { .. }
+                | Self::NoMemory { .. }
         )
     }
 

@@ -88,10 +88,11 @@ impl Hooks {
         self.failures.last()
     }
 
-    /// The failure of a request that did not get its memory, unless another one was answered since.
-    pub(crate) fn no_memory(&self) -> Option<TransportError> {
+    /// The failure of a request for which this host had no room, unless another one was answered
+    /// since.
+    pub(crate) fn overload(&self) -> Option<TransportError> {
         self.last_failure()
-            .filter(|failure| matches!(failure, TransportError::NoMemory { .. }))
+            .filter(TransportError::is_overload)
             .filter(|_| !self.failures.answered_since())
     }
 

@@ -12,7 +12,7 @@
 //! A connection that nobody waits for is not moved: one that is idle sees its end when it is taken out of the
 //! [pool](super::pool), or when the pool is swept.
 
-use super::connections::{Connections, Place};
+use super::connections::{Connections, SocketPlace};
 use super::metered::{Progress, RequestBody, Useless};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Connection, SendRequest};
@@ -42,7 +42,7 @@ pub(super) struct Link {
     progress: Progress,
     runtime: Handle,
     /// Last, because the socket is closed before its place is another's.
-    place: Place,
+    place: SocketPlace,
 }
 
 /// What became of the answer that was waited for.
@@ -55,7 +55,7 @@ impl Link {
         connection: Connection<TokioIo<T>, RequestBody>,
         useless: Useless,
         progress: Progress,
-        place: Place,
+        place: SocketPlace,
     ) -> Self
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -74,7 +74,7 @@ impl Link {
     }
 
     /// Its place in a budget of connections.
-    pub(super) fn place(&mut self) -> &mut Place {
+    pub(super) fn place(&mut self) -> &mut SocketPlace {
         &mut self.place
     }
 

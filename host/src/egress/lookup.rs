@@ -46,13 +46,13 @@ pub(super) struct LookupsUsedUp {
 
 /// Why a lookup failed, for any number of waiters.
 #[derive(Clone, Debug)]
-pub(super) enum Failure {
+pub(super) enum LookupFailure {
     Os(i32),
     Words(io::ErrorKind, Arc<str>),
     UsedUp(LookupsUsedUp),
 }
 
-impl Failure {
+impl LookupFailure {
     pub(super) fn new(error: &io::Error) -> Self {
         match error.raw_os_error() {
             Some(code) => Self::Os(code),
@@ -65,7 +65,7 @@ impl Failure {
     }
 
     /// Whether the failure says something about the name, and so may be kept for the next who asks.
-    pub(super) fn is_of_the_name(&self) -> bool {
+    fn is_of_the_name(&self) -> bool {
         match self {
             Self::Os(code) => !shortage::is_code(*code),
             Self::Words(..) => true,
@@ -74,17 +74,36 @@ impl Failure {
     }
 }
 
-impl From<Failure> for io::Error {
-    fn from(failure: Failure) -> Self {
+impl From<LookupFailure> for io::Error {
+    fn from(failure: LookupFailure) -> Self {
         match failure {
-            Failure::Os(code) => Self::from_raw_os_error(code),
-            Failure::Words(kind, words) => Self::new(kind, words.to_string()),
-            Failure::UsedUp(used_up) => Self::other(used_up),
+            LookupFailure::Os(code) => Self::from_raw_os_error(code),
+            LookupFailure::Words(kind, words) => Self::new(kind, words.to_string()),
+            LookupFailure::UsedUp(used_up) => Self::other(used_up),
         }
     }
 }
 
-pub(super) type Outcome = Result<Arc<[IpAddr]>, Failure>;
+pub(super) type LookupOutcome = Result<Arc<[IpAddr]>, LookupFailure>;
+
+/// The last failure of a name, for those who ask within [`LOOKUP_FAILURE_KEPT`].
+#[derive(Default)]
+pub(super) struct RecentFailure(Option<(Instant, LookupFailure)>);
+
+impl RecentFailure {
+    /// The failure, if it is recent still.
+    pub(super) fn at(&self, now: Instant) -> Option<&LookupFailure> {
+        let (at, failure) = self.0.as_ref()?;
+        (now.duration_since(*at) < LOOKUP_FAILURE_KEPT).then_some(failure)
+    }
+
+    /// Keeps the failure of a lookup that has just ended, if it says something about the name.
+    pub(super) fn keep(&mut self, outcome: &LookupOutcome, now: Instant) {
+        let failure = outcome.as_ref().err();
+        let failure = failure.filter(|failure| failure.is_of_the_name());
+        self.0 = failure.map(|failure| (now, failure.clone()));
+    }
+}
 
 type LookUp = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
@@ -116,8 +135,8 @@ struct State {
 /// What is known of a name.
 struct Name {
     /// Where those who wait look; `None`: it is not being looked up.
-    lookup: Option<watch::Sender<Progress>>,
-    failed: Option<(Instant, Failure)>,
+    lookup: Option<watch::Sender<LookupProgress>>,
+    failed: RecentFailure,
     record: Record,
     since: Instant,
 }
@@ -130,10 +149,10 @@ enum Record {
     Slow,
 }
 
-enum Progress {
+enum LookupProgress {
     Waiting,
     Begun,
-    Done(Outcome),
+    Done(LookupOutcome),
 }
 
 impl Lookups {
@@ -157,47 +176,43 @@ impl Lookups {
     /// The function's own, and [`LookupsUsedUp`] within [`io::Error::other`].
     pub(super) async fn look_up(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         let mut progress = self.join(name)?;
-        let begun = progress.wait_for(|now| !matches!(now, Progress::Waiting));
+        let begun = progress.wait_for(|now| !matches!(now, LookupProgress::Waiting));
         if timeout(LOOKUP_QUEUE_TIME, begun).await.is_err() {
             let limit = self.0.most;
-            return Err(Failure::UsedUp(LookupsUsedUp { limit }).into());
+            return Err(LookupFailure::UsedUp(LookupsUsedUp { limit }).into());
         }
         let outcome = match progress
-            .wait_for(|now| matches!(now, Progress::Done(_)))
+            .wait_for(|now| matches!(now, LookupProgress::Done(_)))
             .await
             .as_deref()
         {
-            Ok(Progress::Done(outcome)) => outcome.clone(),
+            Ok(LookupProgress::Done(outcome)) => outcome.clone(),
             _ => return Err(io::Error::other("the lookup ended without a result")),
         };
         Ok(outcome?.to_vec())
     }
 
     /// Takes part in the lookup of a name, and starts it if nobody has.
-    fn join(&self, name: &str) -> Result<watch::Receiver<Progress>, Failure> {
+    fn join(&self, name: &str) -> Result<watch::Receiver<LookupProgress>, LookupFailure> {
         let now = Instant::now();
         let mut state = self.0.lock();
         if let Some(known) = state.names.get(name) {
             if let Some(lookup) = &known.lookup {
                 return Ok(lookup.subscribe());
             }
-            match &known.failed {
-                Some((at, failure)) if now.duration_since(*at) < LOOKUP_FAILURE_KEPT => {
-                    return Err(failure.clone());
-                }
-                _ => {}
+            if let Some(failure) = known.failed.at(now) {
+                return Err(failure.clone());
             }
         }
         state.tidy(now);
-        let (sender, receiver) = watch::channel(Progress::Waiting);
+        let (sender, receiver) = watch::channel(LookupProgress::Waiting);
         let name: Arc<str> = name.into();
         let known = state.names.entry(Arc::clone(&name)).or_insert(Name {
             lookup: None,
-            failed: None,
+            failed: RecentFailure::default(),
             record: Record::Unknown,
             since: now,
         });
-        known.failed = None;
         known.lookup = Some(sender);
         state.waiting.push_back(name);
         self.0.begin(&mut state);
@@ -252,7 +267,7 @@ impl Inner {
                 at += 1;
                 continue;
             }
-            lookup.send_replace(Progress::Begun);
+            lookup.send_replace(LookupProgress::Begun);
             state.waiting.remove(at);
             state.busy += 1;
             state.ready.push_back(Arc::clone(&name));
@@ -262,7 +277,11 @@ impl Inner {
                 tracing::debug!(%error, "no thread for a name lookup");
                 state.ready.pop_back();
                 let limit = state.busy - 1;
-                state.finish(&name, Err(Failure::UsedUp(LookupsUsedUp { limit })), None);
+                state.finish(
+                    &name,
+                    Err(LookupFailure::UsedUp(LookupsUsedUp { limit })),
+                    None,
+                );
             }
         }
     }
@@ -287,7 +306,7 @@ impl Inner {
                 let outcome = catch_unwind(AssertUnwindSafe(|| (self.look_up)(&name)))
                     .unwrap_or_else(|_| Err(io::Error::other("the resolver panicked")))
                     .map(Arc::from)
-                    .map_err(|error| Failure::new(&error));
+                    .map_err(|error| LookupFailure::new(&error));
                 state = self.lock();
                 state.finish(&name, outcome, Some(began));
                 self.begin(&mut state);
@@ -306,7 +325,7 @@ impl Inner {
 
 impl State {
     /// Tells all who wait for a name, and takes its thread from it.
-    fn finish(&mut self, name: &str, outcome: Outcome, began: Option<Instant>) {
+    fn finish(&mut self, name: &str, outcome: LookupOutcome, began: Option<Instant>) {
         self.busy -= 1;
         let Some(known) = self.names.get_mut(name) else {
             return;
@@ -320,22 +339,16 @@ impl State {
                 Err(_) => Record::Unknown,
             };
         }
-        if let Err(failure) = &outcome
-            && failure.is_of_the_name()
-        {
-            known.failed = Some((now, failure.clone()));
-        }
+        known.failed.keep(&outcome, now);
         if let Some(lookup) = known.lookup.take() {
-            lookup.send_replace(Progress::Done(outcome));
+            lookup.send_replace(LookupProgress::Done(outcome));
         }
     }
 
     fn tidy(&mut self, now: Instant) {
         if self.names.len() >= NAMES_KEPT {
-            self.names.retain(|_, known| {
-                let fresh = |at: &Instant| now.duration_since(*at) < LOOKUP_FAILURE_KEPT;
-                known.lookup.is_some() || known.failed.as_ref().is_some_and(|(at, _)| fresh(at))
-            });
+            self.names
+                .retain(|_, known| known.lookup.is_some() || known.failed.at(now).is_some());
         }
     }
 }

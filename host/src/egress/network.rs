@@ -24,12 +24,12 @@
 //! - the answer is HTTP/1.1, says in one way only where it ends, and was read to that end,
 //! - nothing came behind it, and the server did not announce that it closes the connection.
 
-use super::connections::{Place, Share};
+use super::connections::{Share, SocketPlace};
 use super::dial::{Dialer, Stream};
 use super::link::Link;
 use super::metered::{Metered, Progress, RequestBody, Useless};
 use super::pool::Pool;
-use super::resolver::{Resolver, Shared, SystemResolver};
+use super::resolver::{Resolver, SharedResolver, SystemResolver};
 use super::transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
 use super::{TransportError, tls};
 use crate::policy::Grant;
@@ -90,7 +90,7 @@ impl NetworkTransport {
         grant: &Grant,
         resolver: Arc<dyn Resolver>,
     ) -> Result<Self, TransportError> {
-        Self::with_shared(grant, Arc::new(Shared::new(resolver)))
+        Self::with_shared(grant, Arc::new(SharedResolver::new(resolver)))
     }
 
     /// The same with a resolver that makes one lookup for all who wait.
@@ -187,7 +187,7 @@ impl NetworkTransport {
         Ok(link)
     }
 
-    async fn handshake<T>(&self, io: T, place: Place) -> Result<Link, hyper::Error>
+    async fn handshake<T>(&self, io: T, place: SocketPlace) -> Result<Link, hyper::Error>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {

@@ -9,7 +9,7 @@
 //! it closed.
 
 use super::TransportError;
-use super::connections::{Connections, Share};
+use super::connections::{Connections, IdleSockets, Share};
 use super::link::Link;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -73,23 +73,6 @@ impl Pool {
         Some(idle.links.remove(at))
     }
 
-    /// How many idle connections are of this budget.
-    pub(super) fn idle_of(&self, connections: &Arc<Connections>) -> usize {
-        let idle = self.idle();
-        let of_it = |(link, _): &&(Link, Instant)| link.is_of(connections);
-        idle.links.iter().filter(of_it).count()
-    }
-
-    /// Closes the oldest of them; whether there was one.
-    pub(super) fn close_oldest_of(&self, connections: &Arc<Connections>) -> bool {
-        let mut idle = self.idle();
-        let of_it = |(link, _): &(Link, Instant)| link.is_of(connections);
-        let oldest = idle.links.iter().position(of_it);
-        let oldest = oldest.map(|at| idle.links.remove(at));
-        drop(idle);
-        oldest.is_some()
-    }
-
     /// Takes back a connection whose answer is over. One that can't carry a request now is closed: it is still busy, with
     /// a request's body that the server did not read, say.
     pub(super) fn put(self: &Arc<Self>, mut link: Link) {
@@ -117,7 +100,8 @@ impl Pool {
         drop(idle);
         drop(oldest);
         if unknown {
-            connections.keep_in(self);
+            let pool: Weak<Self> = Arc::downgrade(self);
+            connections.keep_in(pool);
         }
         if sweeps {
             runtime.spawn(sweep(Arc::downgrade(self), self.idle_timeout));
@@ -135,6 +119,23 @@ impl Pool {
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl IdleSockets for Pool {
+    fn idle_of(&self, connections: &Arc<Connections>) -> usize {
+        let idle = self.idle();
+        let of_it = |(link, _): &&(Link, Instant)| link.is_of(connections);
+        idle.links.iter().filter(of_it).count()
+    }
+
+    fn close_oldest_of(&self, connections: &Arc<Connections>) -> bool {
+        let mut idle = self.idle();
+        let of_it = |(link, _): &(Link, Instant)| link.is_of(connections);
+        let oldest = idle.links.iter().position(of_it);
+        let oldest = oldest.map(|at| idle.links.remove(at));
+        drop(idle);
+        oldest.is_some()
     }
 }
 

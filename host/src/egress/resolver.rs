@@ -4,8 +4,8 @@
 //! names no port, so that it cannot choose one either.
 
 use super::connections::descriptor_limit;
-use super::lookup::{Failure, Lookups, Outcome};
-use crate::policy::limits::{LOOKUP_FAILURE_KEPT, LOOKUP_THREADS, LOOKUP_TIME};
+use super::lookup::{LookupFailure, LookupOutcome, Lookups, RecentFailure};
+use crate::policy::limits::{LOOKUP_THREADS, LOOKUP_TIME};
 use crate::shortage;
 use std::future::Future;
 use std::io;
@@ -22,7 +22,7 @@ pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + 
 ///
 /// It is asked for each connection anew, but once for all connections of a provider that wait at
 /// the same time. A failure is given to whoever asks within
-/// [`LOOKUP_FAILURE_KEPT`] after it.
+/// [`LOOKUP_FAILURE_KEPT`](crate::policy::limits::LOOKUP_FAILURE_KEPT) after it.
 pub trait Resolver: Send + Sync + 'static {
     /// The addresses of `host`, a name in lower case, in the order in which they are to be tried.
     ///
@@ -67,28 +67,28 @@ fn get_addresses(name: &str) -> io::Result<Vec<IpAddr>> {
 }
 
 /// Another resolver, asked once for all who wait.
-pub(super) struct Shared {
+pub(super) struct SharedResolver {
     resolver: Arc<dyn Resolver>,
-    known: Mutex<Known>,
+    known: Mutex<KnownLookup>,
 }
 
 #[derive(Default)]
-struct Known {
+struct KnownLookup {
     lookup: Option<(Instant, Arc<Lookup>)>,
-    failed: Option<(Instant, Failure)>,
+    failed: RecentFailure,
 }
 
 /// A lookup. Whoever holds it polls it; the others wait until they may, or until it is done.
-type Lookup = tokio::sync::Mutex<Step>;
+type Lookup = tokio::sync::Mutex<LookupStep>;
 
-enum Step {
+enum LookupStep {
     Looking(Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>),
     /// It is being polled. Seen by the next one, it says that the poll panicked.
     Polled,
-    Done(Outcome),
+    Done(LookupOutcome),
 }
 
-impl Shared {
+impl SharedResolver {
     pub(super) fn new(resolver: Arc<dyn Resolver>) -> Self {
         Self {
             resolver,
@@ -96,18 +96,15 @@ impl Shared {
         }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> std::sync::MutexGuard<'_, KnownLookup> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn join(&self, host: &str) -> Result<Arc<Lookup>, Failure> {
+    fn join(&self, host: &str) -> Result<Arc<Lookup>, LookupFailure> {
         let now = Instant::now();
         let mut known = self.known();
-        match &known.failed {
-            Some((at, failure)) if now.duration_since(*at) < LOOKUP_FAILURE_KEPT => {
-                return Err(failure.clone());
-            }
-            _ => known.failed = None,
+        if let Some(failure) = known.failed.at(now) {
+            return Err(failure.clone());
         }
         match &known.lookup {
             Some((began, lookup)) if now.duration_since(*began) < LOOKUP_TIME => {
@@ -117,28 +114,24 @@ impl Shared {
         }
         let (resolver, host) = (Arc::clone(&self.resolver), host.to_owned());
         let looking = Box::pin(async move { resolver.resolve(&host).await });
-        let lookup = Arc::new(Lookup::new(Step::Looking(looking)));
+        let lookup = Arc::new(Lookup::new(LookupStep::Looking(looking)));
         known.lookup = Some((now, Arc::clone(&lookup)));
         Ok(lookup)
     }
 
     /// Forgets a lookup that is done, and keeps its failure. The first who sees its end does that.
-    fn finish(&self, lookup: &Arc<Lookup>, outcome: &Outcome) {
+    fn finish(&self, lookup: &Arc<Lookup>, outcome: &LookupOutcome) {
         let mut known = self.known();
         let current = |(_, one): &(_, Arc<Lookup>)| Arc::ptr_eq(one, lookup);
         if !known.lookup.as_ref().is_some_and(current) {
             return;
         }
         known.lookup = None;
-        if let Err(failure) = outcome
-            && failure.is_of_the_name()
-        {
-            known.failed = Some((Instant::now(), failure.clone()));
-        }
+        known.failed.keep(outcome, Instant::now());
     }
 }
 
-impl Resolver for Shared {
+impl Resolver for SharedResolver {
     /// To be asked for one name only: that of the provider's origin.
     fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a> {
         Box::pin(async move {
@@ -151,17 +144,21 @@ impl Resolver for Shared {
     }
 }
 
-impl Step {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+impl LookupStep {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<LookupOutcome> {
         let outcome = match std::mem::replace(self, Self::Polled) {
             Self::Looking(mut looking) => match looking.as_mut().poll(cx) {
                 Poll::Pending => {
                     *self = Self::Looking(looking);
                     return Poll::Pending;
                 }
-                Poll::Ready(found) => found.map(Arc::from).map_err(|error| Failure::new(&error)),
+                Poll::Ready(found) => found
+                    .map(Arc::from)
+                    .map_err(|error| LookupFailure::new(&error)),
             },
-            Self::Polled => Err(Failure::new(&io::Error::other("the resolver panicked"))),
+            Self::Polled => Err(LookupFailure::new(&io::Error::other(
+                "the resolver panicked",
+            ))),
             Self::Done(outcome) => outcome,
         };
         *self = Self::Done(outcome.clone());

@@ -15,7 +15,7 @@ pub(super) const MOST_FILES: usize = 1_000;
 
 /// What a file holds, as far as it was read.
 #[derive(Debug, Clone)]
-pub(super) struct Content {
+pub(super) struct FileContent {
     /// SHA-256 of the bytes in lower-case hex; of what could not be read, why.
     pub(super) digest: Arc<str>,
     /// The provider that it says it is, and its version; or what is wrong with it.
@@ -23,7 +23,7 @@ pub(super) struct Content {
     pub(super) modified: Option<SystemTime>,
 }
 
-impl Content {
+impl FileContent {
     /// Reads and inspects a file.
     pub(super) fn of(path: &Path, engine: &Engine) -> Self {
         let modified = path.metadata().and_then(|about| about.modified()).ok();
@@ -63,7 +63,7 @@ pub(super) struct Found {
 
 impl Found {
     /// None: the content is no plugin for the provider.
-    pub(super) fn new(path: &Path, content: &Content, provider: &str) -> Option<Self> {
+    pub(super) fn new(path: &Path, content: &FileContent, provider: &str) -> Option<Self> {
         Some(Self {
             path: path.to_owned(),
             version: content.version_of(provider)?.to_owned(),
@@ -106,7 +106,7 @@ pub(super) fn candidates(
         if files > MOST_FILES {
             return Err(too_many(folder));
         }
-        let content = Content::of(&path, engine);
+        let content = FileContent::of(&path, engine);
         if let Err(error) = &content.plugin {
             pass_over(&path, error);
         }

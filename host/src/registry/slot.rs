@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-pub(super) use self::take::{Asked, Standing};
+pub(super) use self::take::{Asked, VersionStanding};
 pub use self::take::{Offered, Served};
 
 use super::catalog::Cached;

@@ -32,10 +32,10 @@ use self::notice::Notice;
 use self::settle::Times;
 use self::stamp::Stamps;
 use super::event::{Subject, What};
-use super::folder::{self, Content};
+use super::folder::{self, FileContent};
 use super::offer::Candidate;
 use super::policy::NOTICED_MOST;
-use super::slot::{Asked, Slot, Standing};
+use super::slot::{Asked, Slot, VersionStanding};
 use super::stage::Stage;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -182,7 +182,7 @@ impl Watched {
         let engine = self.slot.provider().plugin().engine().clone();
         let read = tokio::task::spawn_blocking(move || {
             let read = due.into_iter().map(|(path, due)| {
-                let content = Content::of(&path, &engine);
+                let content = FileContent::of(&path, &engine);
                 (path, due, content)
             });
             read.collect::<Vec<_>>()
@@ -215,7 +215,7 @@ impl Watched {
                 let path = path.clone();
                 let content = self.files.content(&path);
                 if let Some(digest) = content.map(|content| content.digest.clone()) {
-                    let serving = self.slot.standing(&digest, "") == Standing::Serving;
+                    let serving = self.slot.standing(&digest, "") == VersionStanding::Serving;
                     self.offer_one(&path, &digest, serving, looked).await;
                 }
                 return;
@@ -234,10 +234,10 @@ impl Watched {
         for group in [calm, restless] {
             for one in group {
                 let standing = self.slot.standing(&one.digest, &one.version);
-                if standing == Standing::Older {
+                if standing == VersionStanding::Older {
                     break;
                 }
-                let serving = standing == Standing::Serving;
+                let serving = standing == VersionStanding::Serving;
                 let path = &one.path;
                 if self.offer_one(path, &one.digest, serving, looked).await || serving {
                     break;

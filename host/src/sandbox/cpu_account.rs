@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::cpu_time;
-use super::fair_share::{FairShare, WINDOW, decayed, nanos, weighted};
+use super::cpu_time::{self, nanos};
+use super::fair_share::{FairShare, WINDOW, decayed, weighted};
 use super::scheduler::Permit;
 use crate::egress::Traffic;
 use crate::policy::limits::{CREDIT, CREDIT_CAP, CREDIT_PER_BYTE, CREDIT_PER_READ};
@@ -178,16 +178,14 @@ impl CpuAccount {
             self.share.limit(),
         );
         let free = if with_permit { 0 } else { used };
-        self.recent
-            .store(recent.saturating_add(free), Ordering::Relaxed);
-        if !with_permit {
-            let unreported = self.unreported.load(Ordering::Relaxed) + used;
-            let portion = if unreported < PORTION { 0 } else { unreported };
-            self.unreported
-                .store(unreported - portion, Ordering::Relaxed);
-            if portion > 0 {
-                self.share.add(portion);
-            }
+        let recent = recent.saturating_add(free);
+        self.recent.store(recent, Ordering::Relaxed);
+        let unreported = self.unreported.load(Ordering::Relaxed) + free;
+        let portion = if unreported < PORTION { 0 } else { unreported };
+        let rest = unreported - portion;
+        self.unreported.store(rest, Ordering::Relaxed);
+        if portion > 0 {
+            self.share.add(portion);
         }
     }
 }

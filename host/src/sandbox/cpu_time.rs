@@ -57,6 +57,15 @@ pub(super) fn since(begin: Instant) -> (Instant, Duration) {
     (now, used.map_or(wall, |used| used.min(wall)))
 }
 
+/// Five centuries fit.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "they fit, and a constant can be computed"
+)]
+pub(super) const fn nanos(time: Duration) -> u64 {
+    time.as_nanos() as u64
+}
+
 /// Processor time of this thread since it began; none where the system does not tell.
 #[cfg(unix)]
 fn of_this_thread() -> Option<Duration> {

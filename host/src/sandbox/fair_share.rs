@@ -22,6 +22,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::cpu_time::nanos;
 use crate::policy::limits::CREDIT_CAP;
 
 /// The time within which a chat may use its limit.
@@ -113,15 +114,6 @@ pub(super) fn weighted(time: u64) -> u64 {
 pub(super) fn decayed(recent: u64, elapsed: u64, limit: u64) -> u64 {
     let forgotten = limit.saturating_mul(elapsed) / nanos(WINDOW);
     recent.min(MAX_RECENT).saturating_sub(forgotten)
-}
-
-/// Five centuries fit.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "they fit, and a constant can be computed"
-)]
-pub(super) const fn nanos(time: Duration) -> u64 {
-    time.as_nanos() as u64
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ const INTERFACE: &str = "wasi:http/types@0.2.12";
 const WAITING_PIECES: usize = 2;
 
 /// What a store's resource table keeps.
-pub(super) struct Kept {
+pub(super) struct KeptCharge {
     charge: Charge,
     /// No less than what is kept.
     estimate: usize,
@@ -52,7 +52,7 @@ pub(super) struct Kept {
     trailers: usize,
 }
 
-impl Kept {
+impl KeptCharge {
     /// `header_bytes` is the limit for the trailers of a response.
     pub(super) fn new(held: Arc<Held>, header_bytes: usize) -> Self {
         let mut charge = Charge::none(held);
@@ -214,8 +214,8 @@ fn values_of(table: &ResourceTable, fields: &Resource<FieldMap>, name: &str) -> 
         .map_or(0, |fields| fields.get_all(name).iter().count())
 }
 
-type Store<'a> = StoreContextMut<'a, State>;
-type Fields = Resource<FieldMap>;
+type HostStore<'a> = StoreContextMut<'a, State>;
+type FieldsHandle = Resource<FieldMap>;
 type Unit = std::result::Result<(), ()>;
 
 /// Replaces the functions of `wasi:http/types` that make the host keep more by ones that charge it.
@@ -233,7 +233,7 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     let mut interface = linker.instance(INTERFACE)?;
     interface.func_wrap(
         "[static]fields.from-list",
-        |mut store: Store<'_>, (entries,): (Vec<(String, Vec<u8>)>,)| {
+        |mut store: HostStore<'_>, (entries,): (Vec<(String, Vec<u8>)>,)| {
             let state = store.data_mut();
             let field =
                 |(name, value): &(String, Vec<u8>)| name.len() + value.len() + fields::FIELD;
@@ -245,7 +245,7 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     )?;
     interface.func_wrap(
         "[method]fields.append",
-        |mut store: Store<'_>, (fields, name, value): (Fields, String, Vec<u8>)| {
+        |mut store: HostStore<'_>, (fields, name, value): (FieldsHandle, String, Vec<u8>)| {
             let state = store.data_mut();
             state.keep(name.len() + value.len() + fields::FIELD)?;
             let mut http = state.http();
@@ -255,7 +255,7 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     )?;
     interface.func_wrap(
         "[method]fields.set",
-        |mut store: Store<'_>, (fields, name, values): (Fields, String, Vec<Vec<u8>>)| {
+        |mut store: HostStore<'_>, (fields, name, values): (FieldsHandle, String, Vec<Vec<u8>>)| {
             let state = store.data_mut();
             let value = |value: &Vec<u8>| value.len() + fields::FIELD;
             state.keep(name.len() + values.iter().map(value).sum::<usize>())?;
@@ -271,7 +271,7 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     )?;
     interface.func_wrap(
         "[method]fields.delete",
-        |mut store: Store<'_>, (fields, name): (Fields, String)| {
+        |mut store: HostStore<'_>, (fields, name): (FieldsHandle, String)| {
             let state = store.data_mut();
             let before = values_of(&state.table, &fields, &name);
             let limit = state.meter.limits.field_bytes;
@@ -285,7 +285,7 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     )?;
     interface.func_wrap(
         "[method]fields.clone",
-        |mut store: Store<'_>, (fields,): (Fields,)| {
+        |mut store: HostStore<'_>, (fields,): (FieldsHandle,)| {
             let state = store.data_mut();
             // The copy is made when one of the two is written to.
             let bytes = fields::bytes(state.table.get(&fields)?);
@@ -295,7 +295,7 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     )?;
     interface.func_wrap(
         "[method]outgoing-request.set-method",
-        |mut store: Store<'_>, (request, method): (Resource<HostOutgoingRequest>, Method)| {
+        |mut store: HostStore<'_>, (request, method): (Resource<HostOutgoingRequest>, Method)| {
             let state = store.data_mut();
             state.keep(other_method(&method))?;
             Ok::<(Unit,), _>((state.http().set_method(request, method)?,))
@@ -303,7 +303,8 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     )?;
     interface.func_wrap(
         "[method]outgoing-request.set-path-with-query",
-        |mut store: Store<'_>, (request, path): (Resource<HostOutgoingRequest>, Option<String>)| {
+        |mut store: HostStore<'_>,
+         (request, path): (Resource<HostOutgoingRequest>, Option<String>)| {
             let state = store.data_mut();
             state.keep(path.as_ref().map_or(0, String::len))?;
             Ok::<(Unit,), _>((state.http().set_path_with_query(request, path)?,))
@@ -311,7 +312,7 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     )?;
     interface.func_wrap(
         "[method]outgoing-request.set-authority",
-        |mut store: Store<'_>,
+        |mut store: HostStore<'_>,
          (request, authority): (Resource<HostOutgoingRequest>, Option<String>)| {
             let state = store.data_mut();
             state.keep(authority.as_ref().map_or(0, String::len))?;
@@ -320,7 +321,7 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     )?;
     interface.func_wrap(
         "[method]outgoing-request.set-scheme",
-        |mut store: Store<'_>,
+        |mut store: HostStore<'_>,
          (request, scheme): (Resource<HostOutgoingRequest>, Option<Scheme>)| {
             let state = store.data_mut();
             if let Some(Scheme::Other(name)) = &scheme {
@@ -331,7 +332,7 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     )?;
     interface.func_wrap(
         "[method]outgoing-request.body",
-        |mut store: Store<'_>, (request,): (Resource<HostOutgoingRequest>,)| {
+        |mut store: HostStore<'_>, (request,): (Resource<HostOutgoingRequest>,)| {
             let state = store.data_mut();
             let charge = state.body_charge()?;
             let body = state.http().body(Resource::new_borrow(request.rep()))?;
@@ -343,7 +344,7 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     )?;
     interface.func_wrap(
         "[method]outgoing-response.body",
-        |mut store: Store<'_>, (response,): (Resource<HostOutgoingResponse>,)| {
+        |mut store: HostStore<'_>, (response,): (Resource<HostOutgoingResponse>,)| {
             let state = store.data_mut();
             let charge = state.body_charge()?;
             let same = Resource::new_borrow(response.rep());
@@ -356,7 +357,8 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     )?;
     interface.func_wrap(
         "[static]outgoing-body.finish",
-        |mut store: Store<'_>, (body, trailers): (Resource<HostOutgoingBody>, Option<Fields>)| {
+        |mut store: HostStore<'_>,
+         (body, trailers): (Resource<HostOutgoingBody>, Option<FieldsHandle>)| {
             let state = store.data_mut();
             if let Some(trailers) = &trailers {
                 // A body with trailers is refused for having them, whatever they are.
@@ -371,7 +373,7 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     )?;
     interface.func_wrap(
         "[method]future-incoming-response.get",
-        |mut store: Store<'_>, (response,): (Resource<HostFutureIncomingResponse>,)| {
+        |mut store: HostStore<'_>, (response,): (Resource<HostFutureIncomingResponse>,)| {
             let state = store.data_mut();
             let got = types::HostFutureIncomingResponse::get(&mut state.http(), response)?;
             if let Some(Ok(Ok(response))) = &got {
@@ -383,7 +385,7 @@ fn shadow(linker: &mut Linker<State>) -> Result<()> {
     )?;
     interface.func_wrap(
         "[method]incoming-response.consume",
-        |mut store: Store<'_>, (response,): (Resource<HostIncomingResponse>,)| {
+        |mut store: HostStore<'_>, (response,): (Resource<HostIncomingResponse>,)| {
             let state = store.data_mut();
             state.keep(state.kept.trailers)?;
             Ok((state.http().consume(response)?,))

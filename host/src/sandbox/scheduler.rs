@@ -35,6 +35,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::cpu_time::nanos;
+
 /// After this time a called chat counts as late. An executor that is not overloaded polls a woken
 /// task sooner.
 const LATE: Duration = Duration::from_millis(5);
@@ -64,7 +66,7 @@ struct Queue {
     /// By arrival: each waiting chat's rank and waker.
     wakers: BTreeMap<u64, (u64, Waker)>,
     /// Called and not yet come, by arrival.
-    called: BTreeMap<u64, Call>,
+    called: BTreeMap<u64, CalledChat>,
     /// Called more than [`LATE`] ago and not yet come: the ranks of their calls.
     late: BTreeMap<u64, u64>,
     /// Chats that may be called beyond the free permits.
@@ -75,7 +77,7 @@ struct Queue {
     taken: bool,
 }
 
-struct Call {
+struct CalledChat {
     at: Instant,
     /// The rank that a newcomer must be before to take the permit first. 0 for a chat that was
     /// called by its age, so that nobody comes before it again.
@@ -92,8 +94,8 @@ impl Scheduler {
     }
 
     /// A call's entry in the queue. It does not wait yet.
-    pub(crate) fn entry(&self) -> Entry<'_> {
-        Entry {
+    pub(crate) fn entry(&self) -> QueueEntry<'_> {
+        QueueEntry {
             scheduler: self,
             number: None,
             rank: 0,
@@ -144,7 +146,7 @@ impl Scheduler {
             let (rank, number) = if by_age { (rank, number) } else { first };
             queue.waiting.remove(&(rank, number));
             let rank = if by_age { 0 } else { rank };
-            queue.called.insert(number, Call { at: now, rank });
+            queue.called.insert(number, CalledChat { at: now, rank });
             woken.extend(queue.wakers.remove(&number).map(|(_, waker)| waker));
         }
         drop(queue);
@@ -179,7 +181,7 @@ impl Queue {
 }
 
 /// A call's entry in the queue. Dropping it leaves the queue.
-pub(crate) struct Entry<'a> {
+pub(crate) struct QueueEntry<'a> {
     scheduler: &'a Scheduler,
     /// Set while it waits.
     number: Option<u64>,
@@ -187,7 +189,7 @@ pub(crate) struct Entry<'a> {
     rank: u64,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> QueueEntry<'a> {
     /// Ready with a permit, which is in use until it is dropped. `used_up` is the virtual time at
     /// which the chat's last permit was used up ([`Permit::used`]), 0 if there was none.
     pub(crate) fn poll_permit(&mut self, used_up: u64, cx: &mut Context<'_>) -> Poll<Permit<'a>> {
@@ -237,7 +239,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-impl Drop for Entry<'_> {
+impl Drop for QueueEntry<'_> {
     fn drop(&mut self) {
         self.leave();
     }
@@ -252,8 +254,7 @@ pub(crate) struct Permit<'a> {
 impl Permit<'_> {
     /// The virtual time at which it is used up by computing for so long.
     pub(crate) fn used(&self, time: Duration) -> u64 {
-        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.rank.saturating_add(time)
+        self.rank.saturating_add(nanos(time))
     }
 }
 

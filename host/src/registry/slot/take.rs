@@ -38,7 +38,7 @@ pub struct Served {
 
 /// How a plugin stands to the one that serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::registry) enum Standing {
+pub(in crate::registry) enum VersionStanding {
     /// It is what serves.
     Serving,
     /// It is older, and older ones are not taken.
@@ -123,7 +123,7 @@ impl Slot {
         };
         let mut first = None;
         for one in found {
-            if self.standing(&one.digest, &one.version) == Standing::Older {
+            if self.standing(&one.digest, &one.version) == VersionStanding::Older {
                 break;
             }
             match self.offer(Candidate::File(one.path), asked).await {
@@ -141,15 +141,15 @@ impl Slot {
     }
 
     /// How a plugin stands to the one that serves.
-    pub(in crate::registry) fn standing(&self, digest: &str, version: &str) -> Standing {
+    pub(in crate::registry) fn standing(&self, digest: &str, version: &str) -> VersionStanding {
         let present = self.inner.present.load();
         if digest == present.setup.digest() {
-            return Standing::Serving;
+            return VersionStanding::Serving;
         }
         let older = version::precedence(version, present.setup.version()).is_lt();
         match older && !self.inner.policy.downgrades {
-            true => Standing::Older,
-            false => Standing::New,
+            true => VersionStanding::Older,
+            false => VersionStanding::New,
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::settle::{Due, Settling, Times};
 use super::stamp::{Stamp, Stamps};
 use crate::plugin::MAX_PLUGIN_SIZE;
-use crate::registry::folder::{Content, Found, MOST_FILES};
+use crate::registry::folder::{FileContent, Found, MOST_FILES};
 use crate::registry::policy::REFUSED_REST;
 use crate::registry::stage::{Refusal, Stage};
 
@@ -34,7 +34,7 @@ struct File {
 
 #[derive(Debug)]
 struct Read {
-    content: Content,
+    content: FileContent,
     signature: Option<Stamp>,
     /// It may be offered: it was whole when it was read.
     counts: bool,
@@ -154,7 +154,13 @@ impl Files {
     }
 
     /// Takes in what a file holds.
-    pub(super) fn read(&mut self, path: &Path, due: Due, content: Content, now: Instant) -> Look {
+    pub(super) fn read(
+        &mut self,
+        path: &Path,
+        due: Due,
+        content: FileContent,
+        now: Instant,
+    ) -> Look {
         let Some(file) = self.files.get_mut(path) else {
             return Look::Same;
         };
@@ -224,7 +230,7 @@ impl Files {
     }
 
     /// The content of a file that was read and counts.
-    pub(super) fn content(&self, path: &Path) -> Option<&Content> {
+    pub(super) fn content(&self, path: &Path) -> Option<&FileContent> {
         let read = self.files.get(path)?.read.as_ref()?;
         read.counts.then_some(&read.content)
     }
@@ -348,7 +354,7 @@ mod tests {
             self.files.scanned(Stamps::of(&source), self.now);
             let mut looks = Vec::new();
             for (path, due) in self.files.due(self.now) {
-                let content = Content::of(&path, &self.engine);
+                let content = FileContent::of(&path, &self.engine);
                 let look = self.files.read(&path, due, content, self.now);
                 let name = path
                     .file_name()

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
 #[derive(Default)]
-struct Count(AtomicUsize);
+struct WakeCount(AtomicUsize);
 
-impl Wake for Count {
+impl Wake for WakeCount {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -18,7 +18,11 @@ fn with_permits(permits: usize) -> Scheduler {
     Scheduler::new(2 * permits)
 }
 
-fn poll<'a>(entry: &mut Entry<'a>, used_up: u64, count: &Arc<Count>) -> Option<Permit<'a>> {
+fn poll<'a>(
+    entry: &mut QueueEntry<'a>,
+    used_up: u64,
+    count: &Arc<WakeCount>,
+) -> Option<Permit<'a>> {
     let waker = Waker::from(count.clone());
     match entry.poll_permit(used_up, &mut Context::from_waker(&waker)) {
         Poll::Ready(permit) => Some(permit),
@@ -26,7 +30,7 @@ fn poll<'a>(entry: &mut Entry<'a>, used_up: u64, count: &Arc<Count>) -> Option<P
     }
 }
 
-fn woken(count: &Arc<Count>) -> usize {
+fn woken(count: &Arc<WakeCount>) -> usize {
     count.0.swap(0, Ordering::Relaxed)
 }
 
@@ -42,7 +46,7 @@ fn is_empty(scheduler: &Scheduler) -> bool {
 #[test]
 fn the_one_that_used_least_is_next() {
     let scheduler = with_permits(1);
-    let counts: [Arc<Count>; 3] = Default::default();
+    let counts: [Arc<WakeCount>; 3] = Default::default();
     let [mut a, mut b, mut c] = std::array::from_fn(|_| scheduler.entry());
     let permit = poll(&mut a, 50, &counts[0]).expect("nobody else is there");
     assert!(poll(&mut b, 90, &counts[1]).is_none());
@@ -58,9 +62,12 @@ fn the_one_that_used_least_is_next() {
 #[test]
 fn the_one_that_used_most_waits_long_and_not_for_ever() {
     let scheduler = with_permits(1);
-    let (poor, quiet) = (Arc::new(Count::default()), Arc::new(Count::default()));
+    let (poor, quiet) = (
+        Arc::new(WakeCount::default()),
+        Arc::new(WakeCount::default()),
+    );
     let mut debtor = scheduler.entry();
-    let mut others: Vec<Entry<'_>> = (0..3).map(|_| scheduler.entry()).collect();
+    let mut others: Vec<QueueEntry<'_>> = (0..3).map(|_| scheduler.entry()).collect();
     let mut running = poll(&mut others[0], 1, &quiet);
     assert!(poll(&mut debtor, u64::MAX, &poor).is_none());
     let mut permits_of_others = 0;
@@ -87,7 +94,7 @@ fn the_one_that_used_most_waits_long_and_not_for_ever() {
 #[test]
 fn while_a_called_chat_is_late_the_next_one_is_called_and_the_first_that_comes_computes() {
     let scheduler = with_permits(1);
-    let counts: [Arc<Count>; 3] = Default::default();
+    let counts: [Arc<WakeCount>; 3] = Default::default();
     let [mut a, mut b, mut c] = std::array::from_fn(|_| scheduler.entry());
     let permit = poll(&mut a, 1, &counts[0]).expect("nobody else is there");
     assert!(poll(&mut b, 1, &counts[1]).is_none());
@@ -112,10 +119,10 @@ fn while_a_called_chat_is_late_the_next_one_is_called_and_the_first_that_comes_c
 #[test]
 fn all_waiting_chats_compute_on_an_executor_that_is_always_late() {
     let scheduler = with_permits(1);
-    let quiet = Arc::new(Count::default());
+    let quiet = Arc::new(WakeCount::default());
     let mut running = scheduler.entry();
     let permit = poll(&mut running, 1, &quiet);
-    let mut waiting: Vec<Entry<'_>> = (0..2).map(|_| scheduler.entry()).collect();
+    let mut waiting: Vec<QueueEntry<'_>> = (0..2).map(|_| scheduler.entry()).collect();
     for entry in &mut waiting {
         assert!(poll(entry, 1, &quiet).is_none());
     }
@@ -138,10 +145,10 @@ fn all_waiting_chats_compute_on_an_executor_that_is_always_late() {
 #[test]
 fn more_are_called_while_all_are_late_and_fewer_when_they_come_in_vain() {
     let scheduler = with_permits(1);
-    let quiet = Arc::new(Count::default());
+    let quiet = Arc::new(WakeCount::default());
     let mut first = scheduler.entry();
     let permit = poll(&mut first, 0, &quiet);
-    let mut entries: Vec<Entry<'_>> = (0..1_000).map(|_| scheduler.entry()).collect();
+    let mut entries: Vec<QueueEntry<'_>> = (0..1_000).map(|_| scheduler.entry()).collect();
     for entry in &mut entries {
         assert!(poll(entry, 1, &quiet).is_none());
     }
@@ -168,7 +175,7 @@ fn more_are_called_while_all_are_late_and_fewer_when_they_come_in_vain() {
 #[test]
 fn a_newcomer_that_used_least_takes_a_free_permit() {
     let scheduler = with_permits(1);
-    let quiet = Arc::new(Count::default());
+    let quiet = Arc::new(WakeCount::default());
     let [mut a, mut b, mut c, mut d] = std::array::from_fn(|_| scheduler.entry());
     let permit = poll(&mut a, 1, &quiet);
     assert!(poll(&mut b, 70, &quiet).is_none());
@@ -187,7 +194,7 @@ fn loops_share_evenly_and_a_light_chat_is_hardly_delayed() {
     const LOOPS: usize = 1_000;
     const QUANTUM: Duration = Duration::from_millis(1);
     let scheduler = with_permits(1);
-    let quiet = Arc::new(Count::default());
+    let quiet = Arc::new(WakeCount::default());
     let mut loops: Vec<_> = (0..LOOPS).map(|_| (scheduler.entry(), 0, 0)).collect();
     let (mut light, mut light_used_up, mut longest) = (scheduler.entry(), 0, 0);
     let mut waiting = None;
@@ -222,7 +229,7 @@ fn loops_share_evenly_and_a_light_chat_is_hardly_delayed() {
 #[test]
 fn whatever_wakes_a_waiting_chat_does_not_move_it_back() {
     let scheduler = with_permits(1);
-    let counts: [Arc<Count>; 3] = Default::default();
+    let counts: [Arc<WakeCount>; 3] = Default::default();
     let [mut a, mut b, mut c] = std::array::from_fn(|_| scheduler.entry());
     let permit = poll(&mut a, 0, &counts[0]);
     assert!(poll(&mut b, 1, &counts[1]).is_none());
@@ -235,7 +242,7 @@ fn whatever_wakes_a_waiting_chat_does_not_move_it_back() {
 #[test]
 fn a_call_that_ends_leaves_the_queue() {
     let scheduler = with_permits(1);
-    let counts: [Arc<Count>; 3] = Default::default();
+    let counts: [Arc<WakeCount>; 3] = Default::default();
     let [mut a, mut b, mut c] = std::array::from_fn(|_| scheduler.entry());
     let permit = poll(&mut a, 1, &counts[0]).expect("nobody else is there");
     assert!(poll(&mut b, 1, &counts[1]).is_none());
@@ -251,8 +258,8 @@ fn a_call_that_ends_leaves_the_queue() {
 #[test]
 fn no_more_permits_are_in_use_than_there_are() {
     let scheduler = with_permits(2);
-    let quiet = Arc::new(Count::default());
-    let mut entries: Vec<Entry<'_>> = (0..5).map(|_| scheduler.entry()).collect();
+    let quiet = Arc::new(WakeCount::default());
+    let mut entries: Vec<QueueEntry<'_>> = (0..5).map(|_| scheduler.entry()).collect();
     for _ in 0..3 {
         let taken: Vec<Permit<'_>> = entries
             .iter_mut()
