@@ -4,11 +4,12 @@
 //! store may do is not its business: that is the sandbox's.
 
 mod clock;
+mod slice;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -325,6 +326,10 @@ fn code() -> Config {
     config
 }
 
+/// How often the fair share is adapted and late chats are looked for, at most. Chats report what they
+/// use in portions, and within less time these say little.
+const ADJUSTMENT: Duration = Duration::from_millis(1);
+
 /// Ticks the engine's epoch until the engine is gone, while guests run.
 fn start_clock(
     engine: &wasmtime::Engine,
@@ -337,11 +342,13 @@ fn start_clock(
         .name("epoch-clock".into())
         .stack_size(64 << 10)
         .spawn(move || {
+            slice::shorten();
             // The thread is told of its clock, which has to know its thread.
             let Ok(clock): Result<Arc<Clock>, _> = receiver.recv() else {
                 return;
             };
             let mut ticked = Instant::now();
+            let mut adjusted = ticked;
             let mut busy = false;
             loop {
                 clock.wait(busy);
@@ -349,10 +356,13 @@ fn start_clock(
                 let Some(engine) = weak.upgrade() else { break };
                 engine.increment_epoch();
                 drop(engine);
-                let now = Instant::now();
-                let over = fair_share.adjust(now.saturating_duration_since(ticked));
-                busy = scheduler.tick(now) || over;
-                ticked = now;
+                ticked = Instant::now();
+                let elapsed = ticked.saturating_duration_since(adjusted);
+                if elapsed >= ADJUSTMENT {
+                    let over = fair_share.adjust(elapsed);
+                    busy = scheduler.tick(ticked) || over;
+                    adjusted = ticked;
+                }
             }
         })
         .map_err(|error| {

@@ -21,14 +21,14 @@ use std::time::Duration;
 use crate::policy::limits::{CALM_TICK, EPOCH_TICK};
 
 /// Quick ticks after the last that found a guest computing.
-const ALERT_TICKS: u32 = 64;
+const ALERT_TICKS: u32 = 256;
 
 /// A poll of this length, such as that of a chat's start, makes the clock no longer quick than any
 /// other.
 const LONG_POLL: Duration = Duration::from_millis(2);
 
 /// Quick ticks for each millisecond that a poll lasts beyond [`LONG_POLL`].
-const ALERT_TICKS_PER_MILLISECOND: u32 = 256;
+const ALERT_TICKS_PER_MILLISECOND: u32 = 1_024;
 
 /// Time without a guest after which the clock rests. A server that streams has less than this
 /// between two events most of the time, so that the clock is not woken for each.

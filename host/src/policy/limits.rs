@@ -253,9 +253,10 @@ pub const MESSAGE_BYTES: usize = 8 << 10;
 /// Bytes of a plugin's own word for a kind of error, and of a server's name for one.
 pub const WORD_BYTES: usize = 256;
 
-/// How often an engine's epoch moves on while a guest computes: the longest time for which one that
-/// goes on keeps a thread of the executor.
-pub const EPOCH_TICK: Duration = Duration::from_millis(1);
+/// How often an engine's epoch moves on while a guest computes. One that goes on keeps a thread of
+/// the executor for two ticks at most. With a millisecond healthy chats beside hostile ones waited
+/// twice as long.
+pub const EPOCH_TICK: Duration = Duration::from_micros(250);
 
 /// How often it moves on while all guests only decode what they read: how late the first endless
 /// loop is noticed. The clock is quick as soon as one is noticed, or a chat waits for a permit. A
