@@ -32,6 +32,13 @@ const PORTION: u64 = 250_000;
 /// nanoseconds), so that chats which are begun again and again get no more than those that last.
 const NEW_LIMIT: u64 = 1_000_000;
 
+/// A poll of this length is long: decoding takes a tenth of it.
+const LONG_POLL: Duration = Duration::from_micros(500);
+
+/// What a chat has computed is halved, with what of it was in long polls, when it is more than this
+/// (nanoseconds): what it did long ago counts less.
+const LONG_POLL_MEMORY: u64 = 1 << 24;
+
 /// The CPU time of one store.
 pub(super) struct CpuAccount {
     began: Instant,
@@ -49,6 +56,11 @@ pub(super) struct CpuAccount {
     may_advance: AtomicBool,
     /// Weighted nanoseconds of the last polls without a permit, as of `left`.
     recent: AtomicU64,
+    /// Nanoseconds of its short polls, as remembered.
+    short: AtomicU64,
+    /// Nanoseconds of its long polls, as remembered. Those of the start, within the first
+    /// [`CREDIT`], are left out.
+    long: AtomicU64,
     /// What of `recent` is not in the engine's sum yet.
     unreported: AtomicU64,
     /// The virtual time at which its last permit was used up.
@@ -72,6 +84,8 @@ impl CpuAccount {
             credit: AtomicI64::new(signed(nanos(CREDIT))),
             may_advance: AtomicBool::new(true),
             recent: AtomicU64::new(0),
+            short: AtomicU64::new(0),
+            long: AtomicU64::new(0),
             unreported: AtomicU64::new(0),
             used_up: AtomicU64::new(0),
             start_grant: AtomicU64::new(nanos(CREDIT)),
@@ -101,7 +115,7 @@ impl CpuAccount {
         let credit = self.credit.load(Ordering::Relaxed);
         let recent = self.recent.load(Ordering::Relaxed);
         let limit = self.share.limit();
-        if credit > 0 && recent <= limit && limit >= NEW_LIMIT {
+        if credit > 0 && recent <= limit && limit >= nanos(CREDIT_CAP) {
             return false;
         }
         self.needs_permit_at(self.now())
@@ -112,11 +126,40 @@ impl CpuAccount {
         let limit = self.share.limit();
         let recent = decayed(self.recent.load(Ordering::Relaxed), idle, limit);
         let is_new = now < nanos(WINDOW) && limit < NEW_LIMIT;
+        let is_long = limit < nanos(CREDIT_CAP) && self.computes_long();
         let paid = || {
             self.credit.load(Ordering::Relaxed) > 0
                 || self.may_advance.swap(false, Ordering::Relaxed)
         };
-        is_new || recent > limit || !paid()
+        is_new || is_long || recent > limit || !paid()
+    }
+
+    /// Whether it has computed more in long polls than in short ones. Without this a thousand chats
+    /// that pause together, until their recent use is forgotten, compute together after each pause,
+    /// each for one poll. An honest chat has long polls too now and then.
+    fn computes_long(&self) -> bool {
+        self.long.load(Ordering::Relaxed) > self.short.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is no new chat, and computes in short polls.
+    pub(super) fn is_light(&self) -> bool {
+        self.now() >= nanos(WINDOW) && !self.computes_long()
+    }
+
+    fn remember(&self, time: u64) {
+        let mut short = self.short.load(Ordering::Relaxed);
+        let mut long = self.long.load(Ordering::Relaxed);
+        if time < nanos(LONG_POLL) {
+            short += time;
+        } else {
+            long += time;
+        }
+        if short + long > LONG_POLL_MEMORY {
+            short /= 2;
+            long /= 2;
+        }
+        self.short.store(short, Ordering::Relaxed);
+        self.long.store(long, Ordering::Relaxed);
     }
 
     /// The virtual time at which its last permit was used up.
@@ -155,7 +198,10 @@ impl CpuAccount {
 
     /// Adds a poll of this length that ended `at` this time.
     fn spend(&self, time: u64, at: u64, with_permit: bool) {
-        self.spent.fetch_add(time, Ordering::Relaxed);
+        let spent = self.spent.fetch_add(time, Ordering::Relaxed);
+        if spent >= nanos(CREDIT) {
+            self.remember(time);
+        }
         let idle = at.saturating_sub(self.left.swap(at, Ordering::Relaxed));
 
         let (reads, bytes) = self.traffic.take();
@@ -317,6 +363,37 @@ mod tests {
         // Half of two processors is a millisecond a second for each.
         let seconds = at / (1_000 * MILLISECOND);
         assert!(without_permit <= seconds, "{without_permit} in {seconds} s");
+    }
+
+    #[test]
+    fn a_chat_with_long_polls_needs_permits_while_others_compute_too() {
+        let (account, traffic, share) = account();
+        let poll = |time: Duration, at| {
+            traffic.count(64 << 10);
+            account.spend(nanos(time), at, false);
+        };
+        // Each is looked at when all recent use is forgotten.
+        poll(CREDIT, LATER);
+        (0..99).for_each(|_| share.join());
+        share.add(nanos(WINDOW));
+        assert!(share.adjust(Duration::from_millis(1)));
+        assert!(!account.needs_permit_at(100 * LATER), "it was its start");
+        poll(LONG_POLL, 100 * LATER);
+        assert!(account.needs_permit_at(200 * LATER));
+        (0..50).for_each(|_| poll(LONG_POLL / 50, 200 * LATER));
+        assert!(
+            !account.needs_permit_at(300 * LATER),
+            "as much in short polls"
+        );
+        (0..100).for_each(|_| poll(LONG_POLL, 300 * LATER));
+        assert!(account.needs_permit_at(1_000 * LATER));
+        while share.limit() < nanos(CREDIT_CAP) {
+            share.adjust(Duration::from_millis(1));
+        }
+        assert!(
+            !account.needs_permit_at(1_000 * LATER),
+            "nobody else computes"
+        );
     }
 
     #[test]

@@ -10,10 +10,13 @@ use super::cpu_account::CpuAccount;
 use super::scheduler::Scheduler;
 use crate::alarm::Alarm;
 use crate::engine::Clock;
-use crate::policy::limits::{EPOCH_TICK, FOREVER};
+use crate::policy::limits::FOREVER;
 
 /// What a call may take beyond the longest exchange, for the guest to say how that ended.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// A guest that computed for so long in one poll makes the clock quick afterwards.
+const COMPUTING: Duration = Duration::from_millis(1);
 
 /// A call that is given up: its guest waits for something that will not come.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +88,8 @@ impl Pace {
         let ended = poll_fn(|cx| {
             self.clock.used();
             let permit = if self.account.needs_permit() {
-                let permit = entry.poll_permit(self.account.used_up(), cx);
+                let (used_up, is_light) = (self.account.used_up(), self.account.is_light());
+                let permit = entry.poll_permit(used_up, is_light, cx);
                 if permit.is_pending() {
                     self.clock.hurry();
                 }
@@ -102,7 +106,7 @@ impl Pace {
                     if let Some(permit) = permit {
                         self.account.use_up(&permit, used);
                     }
-                    if used >= EPOCH_TICK {
+                    if used >= COMPUTING {
                         self.clock.hurry_after(used);
                     }
                     let began = *began.get_or_insert(entered);

@@ -9,7 +9,8 @@
 //! is the virtual time at which it asked, or the one at which its last permit was used up if that is
 //! later, and the lowest rank is next. Virtual time is the rank of the permit that was taken last. So a thousand
 //! endless loops share the permits evenly among each other, and a chat that has used little, or
-//! begins, comes before all that have just had their turn. One call in [`OLDEST`] goes to the chat
+//! begins, comes before all that have just had their turn; and one that has lasted for a while with
+//! short polls only comes before those that begin. One call in [`OLDEST`] goes to the chat
 //! that has waited longest, so that no number of new chats keeps it waiting for ever.
 //!
 //! # Calls, not reservations
@@ -40,6 +41,10 @@ use super::cpu_time::nanos;
 /// After this time a called chat counts as late. An executor that is not overloaded polls a woken
 /// task sooner.
 const LATE: Duration = Duration::from_millis(5);
+
+/// How much earlier a chat is ranked whose polls are short and that has lasted for a while: more than
+/// the start of one that begins, so that a healthy stream does not wait behind many of these.
+const HEAD_START: Duration = Duration::from_millis(2);
 
 /// One of so many calls goes by age instead of by rank.
 const OLDEST: u64 = 8;
@@ -191,15 +196,22 @@ pub(crate) struct QueueEntry<'a> {
 
 impl<'a> QueueEntry<'a> {
     /// Ready with a permit, which is in use until it is dropped. `used_up` is the virtual time at
-    /// which the chat's last permit was used up ([`Permit::used`]), 0 if there was none.
-    pub(crate) fn poll_permit(&mut self, used_up: u64, cx: &mut Context<'_>) -> Poll<Permit<'a>> {
+    /// which the chat's last permit was used up ([`Permit::used`]), 0 if there was none. `is_light`:
+    /// its polls are short, and it gets a [`HEAD_START`].
+    pub(crate) fn poll_permit(
+        &mut self,
+        used_up: u64,
+        is_light: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Permit<'a>> {
         let scheduler = self.scheduler;
         let mut queue = scheduler.queue();
         let number = match self.number {
             Some(number) => number,
             None => {
                 queue.last_number += 1;
-                self.rank = queue.virtual_time.max(used_up);
+                let ahead = if is_light { nanos(HEAD_START) } else { 0 };
+                self.rank = queue.virtual_time.saturating_sub(ahead).max(used_up);
                 *self.number.insert(queue.last_number)
             }
         };

@@ -23,8 +23,17 @@ fn poll<'a>(
     used_up: u64,
     count: &Arc<WakeCount>,
 ) -> Option<Permit<'a>> {
+    poll_as(entry, used_up, false, count)
+}
+
+fn poll_as<'a>(
+    entry: &mut QueueEntry<'a>,
+    used_up: u64,
+    is_light: bool,
+    count: &Arc<WakeCount>,
+) -> Option<Permit<'a>> {
     let waker = Waker::from(count.clone());
-    match entry.poll_permit(used_up, &mut Context::from_waker(&waker)) {
+    match entry.poll_permit(used_up, is_light, &mut Context::from_waker(&waker)) {
         Poll::Ready(permit) => Some(permit),
         Poll::Pending => None,
     }
@@ -224,6 +233,29 @@ fn loops_share_evenly_and_a_light_chat_is_hardly_delayed() {
     let (least, most) = (turns.clone().min().unwrap(), turns.max().unwrap());
     assert!(most <= 2 * least + 2, "{least} to {most}");
     assert!(longest <= 3, "{longest}");
+}
+
+#[test]
+fn a_light_chat_comes_before_those_that_begin() {
+    let scheduler = with_permits(1);
+    let counts: [Arc<WakeCount>; 3] = Default::default();
+    let [mut a, mut b, mut c] = std::array::from_fn(|_| scheduler.entry());
+    let ahead = nanos(HEAD_START);
+    let mut permit = poll(&mut a, 5 * ahead, &counts[0]);
+    for (turn, used_up) in [0, 4 * ahead + 1].into_iter().enumerate() {
+        assert!(permit.is_some(), "turn {turn}");
+        assert!(poll(&mut b, 0, &counts[1]).is_none(), "one that begins");
+        assert!(poll_as(&mut c, used_up, true, &counts[2]).is_none());
+        drop(permit);
+        assert_eq!(counts.each_ref().map(woken), [0, 0, 1], "turn {turn}");
+        permit = poll_as(&mut c, used_up, true, &counts[2]);
+        b.leave();
+    }
+    // One that has used more than others is ranked by that.
+    assert!(poll(&mut b, 0, &counts[1]).is_none(), "one that begins");
+    drop(permit);
+    assert_eq!(counts.each_ref().map(woken), [0, 1, 0]);
+    assert!(poll_as(&mut c, 6 * ahead, true, &counts[2]).is_none());
 }
 
 #[test]
