@@ -3,9 +3,10 @@
 //! One engine, one runtime with as many threads as there are processors, one process. The healthy
 //! chats stream from a paced server on a thread of its own. Each event carries the time at which it
 //! was written, and its delay is what passed until the chat gave it out. First the healthy chats
-//! are alone, then beside the hostile ones. Whatever ends is begun anew, so that there are as many
-//! at the end as at the beginning. The hostile ones talk to a server of their own, which helps
-//! them.
+//! are alone, then beside the hostile ones. Streams that hyper alone reads, on the same runtime, are
+//! the control: what delays these too is not for a reason of the chats. Whatever ends is begun
+//! anew, so that there are as many at the end as at the beginning. The hostile ones talk to a server
+//! of their own, which helps them.
 //!
 //! `cargo test -p provider-host --test neighbours` runs it and prints the table; names of attacks
 //! after `--` are the only ones then, and a number is that of the hostile chats. It is a measurement
@@ -15,6 +16,8 @@
 #[path = "../../host/build/component.rs"]
 #[allow(dead_code, reason = "the recipe of every component")]
 mod component;
+#[path = "../support/control.rs"]
+mod control;
 mod figures;
 #[path = "../support/machine.rs"]
 mod machine;
@@ -41,6 +44,9 @@ use paced::now;
 
 const HEALTHY: usize = 100;
 const HOSTILE: usize = 1_000;
+
+/// Streams that hyper reads.
+const CONTROLS: usize = 20;
 
 /// Events a second of each healthy chat.
 const RATE: u32 = 20;
@@ -107,6 +113,13 @@ async fn measure(processors: usize) {
     let hostile = plugin(&engine, "hostile-provider");
 
     let delays = Arc::new(Delays::default());
+    let controls = Arc::new(Delays::default());
+    for _ in 0..CONTROLS {
+        let controls = controls.clone();
+        tokio::spawn(control::read(paced, move |written, arrived| {
+            controls.add(arrived.saturating_sub(written));
+        }));
+    }
     let stop = Arc::new(AtomicBool::new(false));
     for _ in 0..HEALTHY {
         tokio::spawn(stream(healthy.clone(), delays.clone(), stop.clone()));
@@ -119,7 +132,7 @@ async fn measure(processors: usize) {
         "", "events", "p50", "p99", "p99.9", "max", "resident", "server late"
     );
 
-    let before = phase("alone", &delays).await;
+    let before = phase("alone", &delays, &controls).await;
     let ends = Ends::default();
     let attacking = Arc::new(AtomicBool::new(true));
     for number in 0..hostile_chats {
@@ -136,7 +149,7 @@ async fn measure(processors: usize) {
             ends.clone(),
         ));
     }
-    let beside = phase("beside hostile chats", &delays).await;
+    let beside = phase("beside hostile chats", &delays, &controls).await;
     attacking.store(false, Ordering::Relaxed);
     stop.store(true, Ordering::Relaxed);
     println!("p99 beside / alone: {:.2}", beside / before);
@@ -148,10 +161,12 @@ async fn measure(processors: usize) {
     std::process::exit(0);
 }
 
-/// Measures for a while; prints a row and gives back its p99.
-async fn phase(name: &str, delays: &Delays) -> f64 {
+/// Measures for a while; prints a row for the chats and one for the control, and gives back the p99 of
+/// the former.
+async fn phase(name: &str, delays: &Delays, controls: &Delays) -> f64 {
     tokio::time::sleep(SETTLE).await;
     delays.clear();
+    controls.clear();
     paced::LATENESS.take();
     let machine = Machine::now();
     tokio::time::sleep(PHASE).await;
@@ -166,6 +181,11 @@ async fn phase(name: &str, delays: &Delays) -> f64 {
         figures.max,
         resident_mib(),
         late.as_secs_f64() * 1e3
+    );
+    let control = controls.figures();
+    println!(
+        "{:<22}{:>9}{:>9.2}{:>9.2}{:>9.2}{:>10.2}",
+        "  hyper", control.count, control.p50, control.p99, control.p999, control.max
     );
     figures.p99
 }

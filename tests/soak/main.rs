@@ -17,6 +17,8 @@
 //! `--busy N` adds N tasks to the runtime that compute for a millisecond at a time.
 //! `--rate N` sets the events a second of each stream.
 
+#[path = "../support/control.rs"]
+mod control;
 #[path = "../neighbours/figures.rs"]
 #[allow(dead_code, reason = "shared with other measurements")]
 mod figures;
@@ -29,15 +31,11 @@ mod server;
 #[path = "../support/timed.rs"]
 mod timed;
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
 use provider_host::types::{ChatRequest, Model};
 use provider_host::{Engine, EngineOptions, Provider};
 
@@ -130,7 +128,10 @@ async fn soak(options: &Options, processors: usize) -> bool {
         ));
     }
     for _ in 0..CONTROLS {
-        tokio::spawn(control(server, record.clone()));
+        let record = record.clone();
+        tokio::spawn(control::read(server, move |written, arrived| {
+            record.control(written, arrived);
+        }));
     }
 
     // The chats' start is measured apart: all of them begin at once.
@@ -230,34 +231,6 @@ async fn chats(provider: Provider, record: Arc<Record>, gaps: Arc<Vec<Gap>>, str
             for written in timed::written(&batch) {
                 record.chat(written, arrived);
                 gaps[stream].arrived(arrived);
-            }
-        }
-    }
-}
-
-/// One stream after the other, by hyper alone.
-async fn control(server: SocketAddr, record: Arc<Record>) {
-    loop {
-        let socket = tokio::net::TcpStream::connect(server)
-            .await
-            .expect("the server accepts");
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
-            .await
-            .expect("a connection");
-        tokio::spawn(connection);
-        let request = hyper::Request::get(server::CONTROL)
-            .header("host", server.to_string())
-            .body(Empty::<Bytes>::new())
-            .expect("a request");
-        let answer = sender.send_request(request).await.expect("an answer");
-        let mut body = answer.into_body();
-        while let Some(Ok(frame)) = body.frame().await {
-            let arrived = now();
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            for written in server::times(&data) {
-                record.control(written, arrived);
             }
         }
     }

@@ -6,13 +6,10 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
+use crate::control;
 use crate::paced::{self, now};
 use crate::record::Record;
 use crate::timed;
-
-/// What the control asks for. The server's lateness is that of these streams alone: one whose
-/// client does not read would be late for its client's reason.
-pub(crate) const CONTROL: &str = "/control";
 
 /// Events of one answer: a minute of 20 a second.
 const EVENTS: u32 = 1_200;
@@ -22,15 +19,6 @@ pub(crate) fn start(rate: u32, record: Arc<Record>) -> SocketAddr {
     paced::start(move |socket| serve(socket, rate, record.clone()))
 }
 
-/// The times in a piece of an answer.
-pub(crate) fn times(data: &[u8]) -> Vec<u64> {
-    let text = String::from_utf8_lossy(data);
-    text.split("\"content\":\"")
-        .skip(1)
-        .filter_map(|rest| rest.split(' ').next()?.parse().ok())
-        .collect()
-}
-
 /// Answers one request whatever it is, and closes.
 async fn serve(mut socket: TcpStream, rate: u32, record: Arc<Record>) -> std::io::Result<()> {
     let Some(path) = timed::path(&mut socket).await? else {
@@ -38,7 +26,8 @@ async fn serve(mut socket: TcpStream, rate: u32, record: Arc<Record>) -> std::io
     };
     let pace = paced::beat(rate, Duration::from_nanos(now() % 50_000_000));
     let due = |due: Instant| {
-        if path == CONTROL {
+        // A chat that does not read makes its stream late for a reason of its own.
+        if path == control::PATH {
             let late = due.elapsed();
             record.server(now(), u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
         }
