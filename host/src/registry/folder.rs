@@ -8,7 +8,7 @@ use super::stage::{Refusal, Stage};
 use super::version;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
-use crate::plugin;
+use crate::{plugin, shortage};
 
 /// Most components of a folder. Each is read, one after the other.
 pub(super) const MOST_FILES: usize = 1_000;
@@ -43,6 +43,13 @@ impl FileContent {
             plugin: plugin.map_err(Arc::new),
             modified,
         }
+    }
+
+    /// Why it could not be read, if this process or machine has used up something. That says nothing
+    /// about the file.
+    pub(super) fn shortage(&self) -> Option<&Arc<Error>> {
+        let error = self.plugin.as_ref().err();
+        error.filter(|error| *error.kind() == ErrorKind::Overloaded)
     }
 
     /// The version, if it is a plugin for the provider.
@@ -82,19 +89,14 @@ pub(super) fn sort(found: &mut [Found]) {
 }
 
 /// The components of a provider in a folder, the newest first. What can't be read is passed over: a
-/// folder has other things in it, too, and files that are being written.
+/// folder has other things in it, too, and files that are being written. Where this process has no
+/// descriptor left, the folder is refused: an older component would be taken for the newest.
 pub(super) fn candidates(
     folder: &Path,
     provider: &str,
     engine: &Engine,
 ) -> Result<Vec<Found>, Refusal> {
-    let refused = |error: std::io::Error| {
-        let why = format!("could not read the folder {}: {error}", folder.display());
-        Refusal::new(
-            Stage::Read,
-            Error::new(ErrorKind::InvalidPlugin, why).caused_by(error),
-        )
-    };
+    let refused = |error| unreadable(folder, error);
     let mut found = Vec::new();
     let mut files = 0;
     for entry in std::fs::read_dir(folder).map_err(refused)? {
@@ -107,6 +109,9 @@ pub(super) fn candidates(
             return Err(too_many(folder));
         }
         let content = FileContent::of(&path, engine);
+        if let Some(error) = content.shortage() {
+            return Err(Refusal::shared(Stage::Read, error.clone()));
+        }
         if let Err(error) = &content.plugin {
             pass_over(&path, error);
         }
@@ -121,6 +126,18 @@ pub(super) fn candidates(
 
 pub(super) fn pass_over(file: &Path, error: &Error) {
     tracing::warn!(file = %file.display(), %error, "a file of the folder is passed over");
+}
+
+/// The refusal of a folder that could not be read.
+pub(super) fn unreadable(folder: &Path, error: std::io::Error) -> Refusal {
+    let why = format!("could not read the folder {}: {error}", folder.display());
+    let why = if shortage::is(&error) {
+        let why = format!("{why} ({})", shortage::REMEDY);
+        Error::new(ErrorKind::Overloaded, why).retryable_later()
+    } else {
+        Error::new(ErrorKind::InvalidPlugin, why)
+    };
+    Refusal::new(Stage::Read, why.caused_by(error))
 }
 
 /// The refusal of a folder with more files than are looked at.

@@ -62,10 +62,11 @@ pub struct Refusal {
 
 impl Refusal {
     pub(super) fn new(stage: Stage, error: Error) -> Self {
-        Self {
-            stage,
-            error: Arc::new(error),
-        }
+        Self::shared(stage, Arc::new(error))
+    }
+
+    pub(super) fn shared(stage: Stage, error: Arc<Error>) -> Self {
+        Self { stage, error }
     }
 
     /// A refusal in the host's own words.

@@ -36,7 +36,7 @@ use super::folder::{self, FileContent};
 use super::offer::Candidate;
 use super::policy::NOTICED_MOST;
 use super::slot::{Asked, Slot, VersionStanding};
-use super::stage::Stage;
+use super::stage::{Refusal, Stage};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long to wait before something is offered again that was refused for a reason which passes: a full host.
@@ -109,6 +109,8 @@ struct Watched {
     notices: Notices,
     /// What is wrong with the folder as a whole was told.
     told: Option<Wrong>,
+    /// That there is no descriptor left to look with was told.
+    shortage_told: bool,
 }
 
 /// What can be wrong with a folder as a whole.
@@ -128,6 +130,7 @@ async fn watch(slot: Slot, source: Source) {
         files: Files::new(times),
         notices: Notices::default(),
         told: None,
+        shortage_told: false,
     };
     loop {
         let began = Instant::now();
@@ -148,7 +151,13 @@ async fn watch(slot: Slot, source: Source) {
 impl Watched {
     /// Looks at the place, and offers what is new.
     async fn look(&mut self) {
-        let stamps = stamps(&self.source).await;
+        let stamps = loop {
+            match stamps(&self.source).await {
+                Ok(stamps) => break stamps,
+                Err(error) => self.tell_shortage(folder::unreadable(self.source.place(), error)),
+            }
+            tokio::time::sleep(AGAIN).await;
+        };
         if let Source::Directory(folder) = &self.source {
             if stamps.too_many() {
                 if self.told.replace(Wrong::TooMany) != Some(Wrong::TooMany) {
@@ -173,10 +182,19 @@ impl Watched {
         }
     }
 
+    /// Tells once that there is no descriptor left to look with. What serves goes on serving, and the
+    /// place is looked at again.
+    fn tell_shortage(&mut self, refusal: Refusal) {
+        if !std::mem::replace(&mut self.shortage_told, true) {
+            self.slot.refused(Subject::default(), refusal);
+        }
+    }
+
     /// Reads the files that are due. Those whose content counts, and whether it is new.
     async fn read(&mut self, now: Instant) -> BTreeMap<PathBuf, Look> {
         let due = self.files.due(now);
         if due.is_empty() {
+            self.shortage_told = false;
             return BTreeMap::new();
         }
         let engine = self.slot.provider().plugin().engine().clone();
@@ -188,7 +206,13 @@ impl Watched {
             read.collect::<Vec<_>>()
         });
         let (mut looked, now) = (BTreeMap::new(), Instant::now());
+        let mut shortage = None;
         for (path, due, content) in read.await.unwrap_or_default() {
+            if let (Some(error), Source::Directory(_)) = (content.shortage(), &self.source) {
+                // It stays due.
+                shortage = Some(Refusal::shared(Stage::Read, error.clone()));
+                continue;
+            }
             let wrong = content.plugin.as_ref().err().cloned();
             let look = self.files.read(&path, due, content, now);
             if look == Look::Unconfirmed {
@@ -202,6 +226,10 @@ impl Watched {
                 }
             }
             looked.insert(path, look);
+        }
+        match shortage {
+            Some(refusal) => self.tell_shortage(refusal),
+            None => self.shortage_told = false,
         }
         looked
     }
@@ -311,8 +339,8 @@ impl Notices {
 }
 
 /// Asks the file system where that may take its time.
-async fn stamps(source: &Source) -> Stamps {
+async fn stamps(source: &Source) -> std::io::Result<Stamps> {
     let source = source.clone();
     let asked = tokio::task::spawn_blocking(move || Stamps::of(&source)).await;
-    asked.unwrap_or_default()
+    asked.unwrap_or_else(|_| Ok(Stamps::default()))
 }

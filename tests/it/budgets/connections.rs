@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use provider_host::policy::{Grant, Origin};
+use provider_host::registry::{Source, Stage, SwapPolicy, What};
 use provider_host::types::Settings;
 use provider_host::{Engine, EngineOptions, ErrorKind, Plugin, Provider, ProviderOptions};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -13,6 +14,7 @@ use serde_json::json;
 
 use super::support::{held, honest, orders, run_child, server};
 use crate::support::{BOUND, ask, model, run};
+use crate::swap::{event, slot, variants};
 
 /// The soft limit on open files of the children: what most systems give.
 const OPEN_FILES: u64 = 1_024;
@@ -198,4 +200,60 @@ async fn a_process_without_descriptors_is_overloaded_and_no_server_is_blamed() {
             "{base_url}: {error:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_descriptors_a_folder_of_plugins_is_neither_empty_nor_of_no_use() {
+    if orders().is_none() {
+        let test = concat!(
+            "budgets::connections::",
+            "without_descriptors_a_folder_of_plugins_is_neither_empty_nor_of_no_use"
+        );
+        return run_child(&[], test, "none").await;
+    }
+    limit_open_files();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, other) = (folder.path().join("1.wasm"), folder.path().join("2.wasm"));
+    std::fs::write(&one, variants::version("0.2.0")).expect("a plugin");
+    let policy = SwapPolicy::new().with_debounce(Duration::from_millis(20));
+    let (_server, registry, slot) = slot(policy).await;
+    let mut events = registry.subscribe();
+    let watcher = slot.watch(Source::Directory(folder.path().to_owned()));
+    let _watcher = watcher.expect("a runtime");
+    event(&mut events, |one| matches!(one.what, What::Serving(_))).await;
+
+    let mut all: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    // One is enough to list the folder, and not to read a file beside it.
+    for left in 0..2 {
+        let refusal = slot.offer_directory(folder.path()).await;
+        let refusal = refusal.expect_err("no descriptor");
+        let error = refusal.error();
+        assert_eq!(*error.kind(), ErrorKind::Overloaded, "{left}: {error:?}");
+        assert_eq!(refusal.stage(), Stage::Read, "{left}: {refusal}");
+        assert!(error.retryable(), "{left}: {error:?}");
+        assert!(error.message().contains("ulimit -n"), "{left}: {error}");
+        event(&mut events, |one| matches!(one.what, What::Refused { .. })).await;
+        all.pop();
+    }
+    all.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
+    // The watcher notices that something has changed, and can't look at it.
+    std::fs::rename(&one, &other).expect("renamed");
+    let told = event(&mut events, |one| {
+        matches!(one.what, What::Refused { .. } | What::Gone { .. })
+    });
+    match told.await.what {
+        What::Refused { stage, error } => {
+            assert_eq!(stage, Stage::Read);
+            assert_eq!(*error.kind(), ErrorKind::Overloaded, "{error:?}");
+        }
+        what => panic!("nothing is known of the folder: {what:?}"),
+    }
+    drop(all);
+    std::fs::write(&one, variants::version("0.3.0")).expect("a plugin");
+    let serving = event(&mut events, |one| {
+        assert!(!matches!(one.what, What::Gone { .. }), "{one:?}");
+        matches!(one.what, What::Serving(_))
+    });
+    let serving = serving.await;
+    assert_eq!(serving.version.as_deref(), Some("0.3.0"), "{serving:?}");
 }

@@ -351,7 +351,8 @@ mod tests {
         fn after(&mut self, wait: Duration) -> Vec<(String, Look)> {
             self.now += wait;
             let source = Source::Directory(self.folder.path().to_owned());
-            self.files.scanned(Stamps::of(&source), self.now);
+            let stamps = Stamps::of(&source).expect("a descriptor");
+            self.files.scanned(stamps, self.now);
             let mut looks = Vec::new();
             for (path, due) in self.files.due(self.now) {
                 let content = FileContent::of(&path, &self.engine);

@@ -1,11 +1,13 @@
 //! What a file is known by, without reading it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::Source;
 use crate::registry::folder::{MOST_FILES, is_component};
+use crate::shortage;
 
 /// The files of a place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,20 +26,29 @@ pub(super) struct Stamp {
 }
 
 impl Stamps {
-    pub(super) fn of(source: &Source) -> Self {
+    /// What is there. A folder that is not there, or may not be read, has no files.
+    ///
+    /// # Errors
+    ///
+    /// This process or machine has no descriptor or memory left to look with.
+    pub(super) fn of(source: &Source) -> io::Result<Self> {
         let stamped = |path: PathBuf| {
             let mut stamp = Stamp::of(&path)?;
             stamp.signature = signature(&path).map(Box::new);
             Some((path, stamp))
         };
         match source {
-            Source::File(path) => Self(stamped(path.clone()).into_iter().collect()),
+            Source::File(path) => Ok(Self(stamped(path.clone()).into_iter().collect())),
             Source::Directory(folder) => {
-                let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+                let entries = match std::fs::read_dir(folder) {
+                    Err(error) if shortage::is(&error) => return Err(error),
+                    entries => entries.into_iter().flatten().flatten(),
+                };
                 let paths = entries.map(|entry| entry.path());
                 let files = paths.filter(|path| is_component(path));
                 // One more than are taken, so that a folder with too many of them is refused.
-                Self(files.filter_map(stamped).take(MOST_FILES + 1).collect())
+                let stamps = files.filter_map(stamped).take(MOST_FILES + 1);
+                Ok(Self(stamps.collect()))
             }
         }
     }
