@@ -25,8 +25,17 @@ const SHORT: Duration = Duration::from_secs(300);
 /// Three gigabytes are fetched; this is a line of 15 Mbit/s.
 const DOWNLOAD: Duration = Duration::from_secs(1_800);
 
-/// Says on what CPU libraries vLLM's own code cannot be loaded, and that the alias was found.
-const PROOF: &str = "import importlib.metadata as m, torch, vllm._C; print(m.version('vllm'))";
+/// Loads vLLM's own code as a server does, and says that the alias was found. Newer releases have a
+/// library for each kind of processor (AVX2, AVX-512) and choose one; `vllm._C` alone ends a process
+/// without AVX-512 by SIGILL. What cannot be loaded is only warned of there, so an operation of the
+/// library is asked for.
+const PROOF: &str = "\
+import importlib.metadata as m, torch
+from vllm.platforms.cpu import CpuPlatform as p
+getattr(p, 'import_kernels', lambda: __import__('vllm._C'))()
+torch.ops._C.silu_and_mul
+print(m.version('vllm'))
+";
 
 /// Makes sure that `release` is installed.
 ///
