@@ -4,6 +4,8 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
+use crate::error::{Error, ErrorKind};
+
 /// What to do about it, for a message.
 pub(crate) const REMEDY: &str = "try again later; the limit on open files (ulimit -n) is too low, or \
      this program or machine has too much open";
@@ -13,7 +15,18 @@ pub(crate) fn is(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(is_code)
 }
 
-/// The same for a socket that was to be connected to `address`.
+/// An error with the system's own as its cause: of this kind, or [`ErrorKind::Overloaded`] with the
+/// [`REMEDY`] if the cause is a shortage.
+pub(crate) fn error(kind: ErrorKind, message: String, cause: io::Error) -> Error {
+    let error = if is(&cause) {
+        Error::new(ErrorKind::Overloaded, format!("{message} ({REMEDY})")).retryable_later()
+    } else {
+        Error::new(kind, message)
+    };
+    error.caused_by(cause)
+}
+
+/// Like [`is`], for a socket that was to be connected to `address`.
 ///
 /// `EADDRNOTAVAIL` has two causes: all local ports are in use, or there is no local address from
 /// which this one could be reached, such as `::1` without IPv6. A UDP socket needs the same local

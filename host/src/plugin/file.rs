@@ -32,16 +32,9 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// An error about a file, with the system's own as its cause.
 pub(super) fn failed(kind: ErrorKind, message: String, cause: FileError) -> Error {
-    let error = match &cause {
-        FileError::Io(cause) if shortage::is(cause) => {
-            let message = format!("{message} ({})", shortage::REMEDY);
-            Error::new(ErrorKind::Overloaded, message).retryable_later()
-        }
-        _ => Error::new(kind, message),
-    };
     match cause {
-        FileError::Io(cause) => error.caused_by(cause),
-        _ => error,
+        FileError::Io(cause) => shortage::error(kind, message, cause),
+        _ => Error::new(kind, message),
     }
 }
 

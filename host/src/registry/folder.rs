@@ -131,13 +131,8 @@ pub(super) fn pass_over(file: &Path, error: &Error) {
 /// The refusal of a folder that could not be read.
 pub(super) fn unreadable(folder: &Path, error: std::io::Error) -> Refusal {
     let why = format!("could not read the folder {}: {error}", folder.display());
-    let why = if shortage::is(&error) {
-        let why = format!("{why} ({})", shortage::REMEDY);
-        Error::new(ErrorKind::Overloaded, why).retryable_later()
-    } else {
-        Error::new(ErrorKind::InvalidPlugin, why)
-    };
-    Refusal::new(Stage::Read, why.caused_by(error))
+    let error = shortage::error(ErrorKind::InvalidPlugin, why, error);
+    Refusal::new(Stage::Read, error)
 }
 
 /// The refusal of a folder with more files than are looked at.
