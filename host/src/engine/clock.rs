@@ -21,14 +21,14 @@ use std::time::Duration;
 use crate::policy::limits::{CALM_TICK, EPOCH_TICK};
 
 /// Quick ticks after the last that found a guest computing.
-const ALERT_TICKS: u32 = 256;
+const ALERT_TICKS: u32 = ticks(Duration::from_millis(64));
 
 /// A poll of this length, such as that of a chat's start, makes the clock no longer quick than any
 /// other.
-const LONG_POLL: Duration = Duration::from_millis(2);
+const USUAL_POLL: Duration = Duration::from_millis(2);
 
-/// Quick ticks for each millisecond that a poll lasts beyond [`LONG_POLL`].
-const ALERT_TICKS_PER_MILLISECOND: u32 = 1_024;
+/// For how many times what a poll lasts beyond [`USUAL_POLL`] the ticks are quick.
+const QUICK_FOR: u32 = 256;
 
 /// Time without a guest after which the clock rests. A server that streams has less than this
 /// between two events most of the time, so that the clock is not woken for each.
@@ -78,10 +78,9 @@ impl Clock {
 
     /// A guest computed for so long in one poll: the ticks are quick for a time that grows with it.
     pub(crate) fn hurry_after(&self, used: Duration) {
-        let beyond = used.saturating_sub(LONG_POLL).min(CALM_TICK);
-        let beyond = u32::try_from(beyond.as_micros()).unwrap_or(u32::MAX);
-        let ticks = beyond.saturating_mul(ALERT_TICKS_PER_MILLISECOND) / 1_000;
-        self.alert.fetch_max(ALERT_TICKS + ticks, Ordering::SeqCst);
+        let beyond = used.saturating_sub(USUAL_POLL).min(CALM_TICK);
+        let quick = ALERT_TICKS + ticks(beyond * QUICK_FOR);
+        self.alert.fetch_max(quick, Ordering::SeqCst);
         self.wake();
     }
 
@@ -157,6 +156,15 @@ impl Clock {
         }
         self.resting.store(false, Ordering::SeqCst);
     }
+}
+
+/// Quick ticks in this time, which is a minute at most.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "they fit, and a constant can be computed"
+)]
+const fn ticks(time: Duration) -> u32 {
+    (time.as_micros() / EPOCH_TICK.as_micros()) as u32
 }
 
 #[cfg(test)]
