@@ -254,8 +254,8 @@ pub const MESSAGE_BYTES: usize = 8 << 10;
 pub const WORD_BYTES: usize = 256;
 
 /// How often an engine's epoch moves on while a guest computes. One that goes on keeps a thread of
-/// the executor for two ticks at most. With a millisecond healthy chats beside hostile ones waited
-/// twice as long.
+/// the executor for two ticks at most, unless one operation takes longer. DESIGN.md says why it is no
+/// longer.
 pub const EPOCH_TICK: Duration = Duration::from_micros(250);
 
 /// How often it moves on while all guests only decode what they read: how late the first endless

@@ -146,6 +146,7 @@ impl CpuAccount {
         self.now() >= nanos(WINDOW) && !self.computes_long()
     }
 
+    /// Adds a poll of this length to what is remembered.
     fn remember(&self, time: u64) {
         let mut short = self.short.load(Ordering::Relaxed);
         let mut long = self.long.load(Ordering::Relaxed);
