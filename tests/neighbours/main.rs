@@ -16,8 +16,6 @@
 #[path = "../../host/build/component.rs"]
 #[allow(dead_code, reason = "the recipe of every component")]
 mod component;
-#[path = "../support/control.rs"]
-mod control;
 mod figures;
 #[path = "../support/machine.rs"]
 mod machine;
@@ -40,7 +38,7 @@ use provider_host::{Engine, EngineOptions, Error, Plugin, Provider, ProviderOpti
 
 use figures::{Delays, resident_mib};
 use machine::Machine;
-use paced::now;
+use paced::{control, now};
 
 const HEALTHY: usize = 100;
 const HOSTILE: usize = 1_000;

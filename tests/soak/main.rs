@@ -17,8 +17,6 @@
 //! `--busy N` adds N tasks to the runtime that compute for a millisecond at a time.
 //! `--rate N` sets the events a second of each stream.
 
-#[path = "../support/control.rs"]
-mod control;
 #[path = "../neighbours/figures.rs"]
 #[allow(dead_code, reason = "shared with other measurements")]
 mod figures;
@@ -41,7 +39,7 @@ use provider_host::{Engine, EngineOptions, Provider};
 
 use figures::resident_mib;
 use machine::Machine;
-use paced::now;
+use paced::{control, now};
 use record::{Record, TOO_LATE};
 
 /// Streams that hyper reads.

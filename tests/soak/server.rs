@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use crate::control;
-use crate::paced::{self, now};
+use crate::paced::{self, control, now};
 use crate::record::Record;
 use crate::timed;
 

@@ -1,5 +1,5 @@
 //! The control: streams that hyper alone reads, in the same process and runtime as the chats. What
-//! delays both is the machine's or the runtime's. Needs `mod paced` beside it.
+//! delays both is the machine's or the runtime's.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 
-use super::paced::now;
+use super::now;
 
 /// What the control asks for.
 pub(crate) const PATH: &str = "/control";

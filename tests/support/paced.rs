@@ -1,6 +1,9 @@
 //! What servers that stream at a steady pace have in common: a thread of their own, one clock, the
 //! events of a stream, and how far they fell behind their own schedule. Needs `mod machine` beside it.
 
+#[allow(dead_code, reason = "not every user of these has a control")]
+pub(crate) mod control;
+
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

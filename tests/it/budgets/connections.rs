@@ -203,11 +203,11 @@ async fn a_process_without_descriptors_is_overloaded_and_no_server_is_blamed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_descriptors_a_folder_of_plugins_is_neither_empty_nor_of_no_use() {
+async fn a_process_without_descriptors_is_overloaded_and_no_folder_is_blamed() {
     if orders().is_none() {
         let test = concat!(
             "budgets::connections::",
-            "without_descriptors_a_folder_of_plugins_is_neither_empty_nor_of_no_use"
+            "a_process_without_descriptors_is_overloaded_and_no_folder_is_blamed"
         );
         return run_child(&[], test, "none").await;
     }
