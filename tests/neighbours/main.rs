@@ -3,10 +3,11 @@
 //! One engine, one runtime with as many threads as there are processors, one process. The healthy
 //! chats stream from a paced server on a thread of its own. Each event carries the time at which it
 //! was written, and its delay is what passed until the chat gave it out. First the healthy chats
-//! are alone, then beside the hostile ones. Streams that hyper alone reads, on the same runtime, are
-//! the control: what delays these too is not for a reason of the chats. Whatever ends is begun
-//! anew, so that there are as many at the end as at the beginning. The hostile ones talk to a server
-//! of their own, which helps them.
+//! are alone, then beside the hostile ones, and last beside hostile ones that are set apart: these
+//! have an engine of their own, and a runtime whose threads have a low priority. Streams that hyper
+//! alone reads, on the healthy chats' runtime, are the control: what delays these too is not for a
+//! reason of the chats. Whatever ends is begun anew, so that there are as many at the end as at the
+//! beginning. The hostile ones talk to a server of their own, which helps them.
 //!
 //! `cargo test -p provider-host --test neighbours` runs it and prints the table; names of attacks
 //! after `--` are the only ones then, and a number is that of the hostile chats. It is a measurement
@@ -35,6 +36,8 @@ use std::time::Duration;
 use provider_host::policy::{Grant, NetworkLimits, Origin, SandboxLimits};
 use provider_host::types::{ChatRequest, Model, Settings};
 use provider_host::{Engine, EngineOptions, Error, Plugin, Provider, ProviderOptions};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinSet;
 
 use figures::{Delays, resident_mib};
 use machine::Machine;
@@ -81,7 +84,7 @@ type Ends = Arc<Mutex<BTreeMap<String, u64>>>;
 
 fn main() {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = Builder::new_multi_thread()
         .worker_threads(processors)
         .enable_all()
         .build()
@@ -102,9 +105,7 @@ async fn measure(processors: usize) {
         .filter(|attack| named.is_empty() || named.iter().any(|name| name == attack))
         .collect();
     assert!(!attacks.is_empty(), "no such attack; there are {ATTACKS:?}");
-    let mut options = EngineOptions::default();
-    options.max_chats = 2_000;
-    let engine = Engine::new(options).expect("an engine");
+    let engine = engine();
     let paced = server::start(RATE);
     let helper = server::start_helper();
     let healthy = timed::provider(&engine, paced);
@@ -132,30 +133,34 @@ async fn measure(processors: usize) {
 
     let before = phase("alone", &delays, &controls).await;
     let ends = Ends::default();
-    let attacking = Arc::new(AtomicBool::new(true));
-    for number in 0..hostile_chats {
-        let attack = attacks[number % attacks.len()];
-        // Requests that are refused at once, so that no server is busy.
-        let granted = match attack {
-            "requests-at-once" => SocketAddr::from(([127, 0, 0, 1], 1)),
-            _ => helper,
-        };
-        tokio::spawn(attack_on(
-            hostile_provider(&hostile, attack, granted),
-            attack,
-            attacking.clone(),
-            ends.clone(),
-        ));
+    let low_priority = low_priority_runtime(processors);
+    let separate = plugin(&self::engine(), "hostile-provider");
+    let places = [
+        ("beside hostile chats", &Handle::current(), &hostile),
+        ("these set apart", low_priority.handle(), &separate),
+    ];
+    for (place, runtime, hostile) in places {
+        let mut attackers = JoinSet::new();
+        for number in 0..hostile_chats {
+            let attack = attacks[number % attacks.len()];
+            // Requests that are refused at once, so that no server is busy.
+            let granted = match attack {
+                "requests-at-once" => SocketAddr::from(([127, 0, 0, 1], 1)),
+                _ => helper,
+            };
+            let provider = hostile_provider(hostile, attack, granted);
+            attackers.spawn_on(attack_on(provider, attack, ends.clone()), runtime);
+        }
+        let beside = phase(place, &delays, &controls).await;
+        println!("p99 {place} / alone: {:.2}", beside / before);
+        attackers.shutdown().await;
     }
-    let beside = phase("beside hostile chats", &delays, &controls).await;
-    attacking.store(false, Ordering::Relaxed);
     stop.store(true, Ordering::Relaxed);
-    println!("p99 beside / alone: {:.2}", beside / before);
     println!("What became of the hostile chats:");
     for (end, count) in ends.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         println!("{count:>8}  {end}");
     }
-    // The chats that are left end with the process.
+    // The healthy chats end with the process.
     std::process::exit(0);
 }
 
@@ -209,9 +214,9 @@ async fn stream(provider: Provider, delays: Arc<Delays>, stop: Arc<AtomicBool>) 
 }
 
 /// One attack after the other, with a pause like that of a user who tries again.
-async fn attack_on(provider: Provider, attack: &str, go_on: Arc<AtomicBool>, ends: Ends) {
-    while go_on.load(Ordering::Relaxed) {
-        let end = match converse(&provider, &go_on).await {
+async fn attack_on(provider: Provider, attack: &str, ends: Ends) {
+    loop {
+        let end = match converse(&provider).await {
             Ok(()) => "came to its end".to_owned(),
             Err(error) => format!("{}: {}", error.kind_name(), limit_of(&error)),
         };
@@ -225,14 +230,22 @@ async fn attack_on(provider: Provider, attack: &str, go_on: Arc<AtomicBool>, end
     }
 }
 
-async fn converse(provider: &Provider, go_on: &AtomicBool) -> Result<(), Error> {
+async fn converse(provider: &Provider) -> Result<(), Error> {
     let mut chat = provider.chat(&model(), &request()).await?;
-    while go_on.load(Ordering::Relaxed) {
-        if chat.next_batch(64).await?.is_empty() {
-            break;
-        }
-    }
+    while !chat.next_batch(64).await?.is_empty() {}
     Ok(())
+}
+
+/// A runtime whose threads compute while no other thread wants to.
+fn low_priority_runtime(threads: usize) -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(threads).enable_all();
+    // Linux has a priority for each thread, elsewhere it is that of the process.
+    #[cfg(target_os = "linux")]
+    builder.on_thread_start(|| {
+        rustix::process::setpriority_process(None, 19).expect("a lower priority");
+    });
+    builder.build().expect("a runtime")
 }
 
 /// The part of a message that says what happened.
@@ -251,6 +264,12 @@ fn hostile_provider(plugin: &Plugin, attack: &str, granted: SocketAddr) -> Provi
         .with_limits(NetworkLimits::new());
     let options = ProviderOptions::new(settings, grant).with_sandbox(SandboxLimits::new());
     Provider::new(plugin, options).expect("a provider")
+}
+
+fn engine() -> Engine {
+    let mut options = EngineOptions::default();
+    options.max_chats = 2_000;
+    Engine::new(options).expect("an engine")
 }
 
 fn plugin(engine: &Engine, package: &str) -> Plugin {
