@@ -44,14 +44,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         }
         "in-process" | "loopback" => measure(task, rest),
         "gate" => {
-            let command = [
-                "test",
-                "--package",
-                "provider-host",
-                "--test",
-                "instructions",
-                "--",
-            ];
+            // Of the whole workspace, so that what the other tests built is built once.
+            let command = ["test", "--workspace", "--test", "instructions", "--"];
             step("count instructions", cargo(&command).args(rest))
         }
         other => bail!("unknown task {other:?}\n\n{USAGE}"),

@@ -133,9 +133,9 @@ fn lint() -> Result<()> {
     run(
         "clippy for the programs that measure",
         &mut cargo(&[
+            // Of the whole workspace, as above, so that nothing is checked with other features again.
             "clippy",
-            "--package",
-            "provider-host",
+            "--workspace",
             "--test",
             "live",
             "--test",
