@@ -18,6 +18,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::error::{self, Context, quote};
+use crate::raw_json;
 use crate::sse;
 use crate::text;
 use crate::types::{Cost, Error, ErrorKind, Event, TransportFailure, TransportFailureKind};
@@ -282,11 +283,20 @@ impl Decoder {
         }
         match core::mem::replace(&mut self.body, Body::Over) {
             Body::Stream(parser) => {
-                // WHATWG drops an event without its empty line. The end of the
-                // stream is worth taking from a server that forgot it.
-                let forgotten = parser.unfinished().map(<[u8]>::trim_ascii);
-                if let Some(b"[DONE]") = forgotten {
-                    return self.done(End::Done, out);
+                // WHATWG drops an event without its empty line. A server, or a proxy that trims the end,
+                // may forget that behind the last one, which is worth taking if it is whole.
+                let last = parser.unfinished().map(<[u8]>::trim_ascii);
+                let whole = |data: &&[u8]| *data == b"[DONE]" || raw_json::is_object(data);
+                if let Some(last) = last.filter(whole) {
+                    let mut event = Data {
+                        context: &self.context,
+                        status: self.status,
+                        answer: &mut self.answer,
+                        template: &mut self.template,
+                    };
+                    if event.take(last, None, out)? {
+                        return Ok(());
+                    }
                 }
                 self.done(End::Body, out)
             }
@@ -306,8 +316,11 @@ impl Decoder {
     }
 
     fn done(&mut self, end: End, out: &mut Vec<Event>) -> Result<(), Error> {
-        if self.answer.reason.is_none() {
+        if !self.answer.may_end(end) {
             return Err(self.interrupted(None, self.answer.started));
+        }
+        if let Some(word) = self.answer.broken_off() {
+            return Err(broken_off(&self.context, self.status, word));
         }
         self.settle();
         self.answer.end(end, out);
@@ -340,6 +353,9 @@ impl Decoder {
         }
         let too_much = |limit| too_much(&self.context, self.status, limit);
         self.answer.chunk(chunk, true, out).map_err(too_much)?;
+        if let Some(word) = self.answer.broken_off() {
+            return Err(broken_off(&self.context, self.status, word));
+        }
         self.answer.end(End::Whole, out);
         Ok(())
     }
@@ -375,6 +391,7 @@ impl Decoder {
             (_, None, false) => "the server ended its answer without sending any of it",
         };
         let words = failure.map(|failure| quote::quote(&failure.message, quote::MAX_WORDS));
+        let words = words.or_else(|| self.answer.stray.clone());
         let settled = failure
             .is_some_and(|failure| matches!(failure.kind, Failure::Denied | Failure::Protocol));
         Error {
@@ -419,18 +436,28 @@ impl Data<'_> {
             return Ok(false);
         }
         if data == b"[DONE]" {
-            if self.answer.reason.is_some() {
+            if let Some(word) = self.answer.broken_off() {
+                return Err(broken_off(context, status, word));
+            }
+            if self.answer.may_end(End::Done) {
                 self.answer.end(End::Done, out);
                 return Ok(true);
             }
             let what =
                 "the server ended the stream without a finish reason: the answer is not complete";
+            let words = self.answer.stray.as_deref().unwrap_or_default();
             return Err(Error {
                 status: Some(status),
                 retryable: !self.answer.started,
                 request_sent: true,
-                ..Error::new(ErrorKind::Interrupted, error::say(context, what, "", ""))
+                ..Error::new(ErrorKind::Interrupted, error::say(context, what, words, ""))
             });
+        }
+        if data.first() != Some(&b'{') {
+            // Servers keep connections alive with such data, too. If the answer fails, they may say
+            // why.
+            self.answer.stray(data);
+            return Ok(false);
         }
         let text = text::lossy(data);
         let mended;
@@ -455,6 +482,22 @@ impl Data<'_> {
             .chunk(chunk, false, out)
             .map_err(|limit| too_much(context, status, limit))?;
         Ok(false)
+    }
+}
+
+/// The server says by its finish reason that it gave the answer up. What caused it may be gone when
+/// the request comes again; what was given is the host's to judge.
+fn broken_off(context: &Context, status: u16, word: &str) -> Error {
+    let what = text::concat(&[
+        "the server ended the answer before it was complete: its finish reason is \"",
+        word,
+        "\"",
+    ]);
+    Error {
+        status: Some(status),
+        request_sent: true,
+        retryable: true,
+        ..Error::new(ErrorKind::Interrupted, error::say(context, &what, "", ""))
     }
 }
 

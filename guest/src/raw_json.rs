@@ -214,6 +214,12 @@ pub(crate) fn string(text: &str) -> String {
     out
 }
 
+/// Whether these bytes are one JSON object and nothing else.
+pub(crate) fn is_object(bytes: &[u8]) -> bool {
+    let value = core::str::from_utf8(bytes).map(Raw::parse);
+    matches!(value, Ok(Ok(value)) if value.kind() == Kind::Object)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

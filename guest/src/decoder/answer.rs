@@ -50,6 +50,8 @@ pub(super) struct Answer {
     pub reason: Option<FinishReason>,
     thought: bool,
     said: bool,
+    /// The first data of the stream that were no JSON object, quoted.
+    pub stray: Option<String>,
 }
 
 impl Answer {
@@ -65,6 +67,7 @@ impl Answer {
             reason: None,
             thought: false,
             said: false,
+            stray: None,
         }
     }
 
@@ -100,7 +103,8 @@ impl Answer {
             if let Some(delta) = choice.delta {
                 self.delta(delta, whole, out)?;
             }
-            if let Some(reason) = choice.finish_reason.0 {
+            let reason = choice.finish_reason.0;
+            if let Some(reason) = reason.filter(|word| !is_no_reason(word)) {
                 self.reason = Some(match &*reason {
                     "stop" => FinishReason::Stop,
                     "length" => FinishReason::Length,
@@ -109,10 +113,19 @@ impl Answer {
                     word => FinishReason::Other(quote::quote(word, MAX_REASON)),
                 });
                 self.let_go(out);
-                self.calls.end(&self.id, out);
+                // A reason may stand beside every piece, and a gateway may give it before the last.
+                self.calls.end(true, &self.id, out);
             }
         }
         Ok(())
+    }
+
+    /// Keeps data of the stream that are no JSON object, if they say anything.
+    #[cold]
+    pub(super) fn stray(&mut self, data: &[u8]) {
+        if self.stray.is_none() && !data.eq_ignore_ascii_case(b"null") {
+            self.stray = Some(quote::quote_bytes(data, quote::MAX_SNIPPET));
+        }
     }
 
     /// Keeps an account: the last one counts.
@@ -155,7 +168,7 @@ impl Answer {
             }
             self.calls.piece(call, &self.id, out)?;
             if whole {
-                self.calls.end(&self.id, out);
+                self.calls.end(false, &self.id, out);
             }
         }
         Ok(())
@@ -181,12 +194,14 @@ impl Answer {
     }
 
     fn thinking(&mut self, text: Cow<'_, str>, out: &mut Vec<Event>) {
+        self.calls.tell(&self.id, out);
         self.think.stop(out);
         self.thought = true;
         out.push(Event::Reasoning(text.into_owned()));
     }
 
     fn content(&mut self, text: Cow<'_, str>, out: &mut Vec<Event>) {
+        self.calls.tell(&self.id, out);
         let from = out.len();
         self.think.push(text, out);
         self.observe(out.get(from..).unwrap_or_default());
@@ -196,21 +211,45 @@ impl Answer {
     /// stand here for calls that began after the finish reason.
     pub(super) fn end(&mut self, end: End, out: &mut Vec<Event>) {
         self.let_go(out);
-        self.calls.end(&self.id, out);
+        self.calls.end(false, &self.id, out);
         let had_usage = self.account(UsageSource::Final, out);
+        let is_missing = self.reason.is_none() && end == End::Done;
         let reason = match self.reason.take() {
             // A named tool choice ends with `stop`.
             Some(FinishReason::Stop) | None if !self.calls.is_empty() => FinishReason::ToolCalls,
+            // A word of the server's own beside a call that can be used.
+            Some(FinishReason::Other(_)) if self.calls.any_valid => FinishReason::ToolCalls,
             Some(reason) => reason,
             None => FinishReason::Other("unknown".to_owned()),
         };
+        if is_missing {
+            let what = "the server sent no finish reason: its calls are whole, and [DONE] came";
+            out.push(Event::Note(Note::new("no-finish-reason", what.to_owned())));
+        }
         self.notes(end, had_usage, &reason, out);
         out.push(Event::Finish(reason));
+    }
+
+    /// Whether the answer may end here: with a finish reason, or by `[DONE]` behind calls that are
+    /// whole.
+    pub(super) fn may_end(&self, end: End) -> bool {
+        self.reason.is_some() || (end == End::Done && self.calls.are_valid())
+    }
+
+    /// The server's word, if it says that the answer is not whole.
+    pub(super) fn broken_off(&self) -> Option<&str> {
+        let Some(FinishReason::Other(word)) = &self.reason else {
+            return None;
+        };
+        let broken = ["abort", "error"];
+        let is_broken = broken.iter().any(|known| word.eq_ignore_ascii_case(known));
+        is_broken.then_some(word)
     }
 
     /// The bad end: nothing that came is lost.
     pub(super) fn break_off(&mut self, out: &mut Vec<Event>) {
         self.let_go(out);
+        self.calls.tell(&self.id, out);
         self.account(UsageSource::Interim, out);
     }
 
@@ -236,13 +275,20 @@ impl Answer {
                 "the stream ended after its finish reason, but without [DONE]".to_owned(),
             );
         }
+        if self.calls.shared_id {
+            note(
+                "shared-call-id",
+                "the server gave two tool calls one id; the later one has an id of its own here"
+                    .to_owned(),
+            );
+        }
+        if !self.calls.foreign.is_empty() {
+            let what = "the server sent arguments that are neither text nor a JSON object for: ";
+            let names = listed(&self.calls.foreign);
+            note("foreign-tool-arguments", text::concat(&[what, &names]));
+        }
         if !self.calls.invalid.is_empty() {
-            let mut names = String::new();
-            for name in &self.calls.invalid {
-                names.push_str(if names.is_empty() { "" } else { ", " });
-                names.push_str(name);
-            }
-            let names = quote::quote(&names, quote::MAX_SNIPPET);
+            let names = listed(&self.calls.invalid);
             note(
                 "invalid-tool-arguments",
                 match reason {
@@ -259,6 +305,12 @@ impl Answer {
             note(
                 "tool-calls-missing",
                 "the server says that the model called a tool, and sent no call: the call may stand in the text or in the reasoning; check the server's tool parser".to_owned(),
+            );
+        }
+        if *reason == FinishReason::Stop && !self.thought && !self.said && self.calls.is_empty() {
+            note(
+                "empty-answer",
+                "the answer is empty: no text, no reasoning and no tool call came before the finish reason".to_owned(),
             );
         }
         if self.thought && !self.said && self.calls.is_empty() {
@@ -296,4 +348,19 @@ impl Answer {
             }
         }
     }
+}
+
+/// Whether a server writes this word where there is no finish reason yet.
+fn is_no_reason(word: &str) -> bool {
+    let known = ["null", "none", "unfinished"];
+    known.iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+fn listed(names: &[String]) -> String {
+    let mut all = String::new();
+    for name in names {
+        all.push_str(if all.is_empty() { "" } else { ", " });
+        all.push_str(name);
+    }
+    quote::quote(&all, quote::MAX_SNIPPET)
 }

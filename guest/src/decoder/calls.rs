@@ -1,10 +1,15 @@
 //! Tool calls, put together from their pieces.
 //!
-//! Pieces belong to a call by `index`, else by `id`. Servers differ: vLLM names
-//! id and function once and then sends arguments by index; some repeat id and
-//! name with every piece, some make up a new id for every piece, some give
-//! every call index 0, some send no index at all. Calls may interleave. What
-//! the model wrote is passed on as it is, and never repaired.
+//! A piece is classified by what it carries and by what is still open. Its place is its `index`,
+//! else its `id`, else that of the newest call. Without a name it goes on with the call at its
+//! place; where there is none, with the newest call, while the arguments of that are no whole JSON
+//! value. With a name it goes on with the call at its place too, as long as nothing says that
+//! another call begins: the same name again while the arguments are not whole is a repetition, and
+//! another one before the arguments begin is a part of the name or a longer form of it. Another
+//! name, and arguments that begin behind whole ones, begin a call. So servers may repeat id and
+//! name with every piece, make up an id for every piece, count the index up, give every call index
+//! 0, or send no index at all. Calls may interleave. What the model wrote is passed on as it is,
+//! and never repaired.
 
 use alloc::borrow::Cow;
 use alloc::borrow::ToOwned;
@@ -17,8 +22,11 @@ use crate::raw_json::Raw;
 use crate::text;
 use crate::types::Event;
 
+mod progress;
 #[cfg(test)]
 mod tests;
+
+use progress::Progress;
 
 /// Most calls of one answer. vLLM's own parsers stop far below.
 pub const MAX_CALLS: usize = 1024;
@@ -43,10 +51,19 @@ pub(super) struct Calls {
     told: u32,
     /// Bytes held by `calls`.
     bytes: usize,
+    /// The newest call has a name and no arguments, and the caller was not told of it: the name may
+    /// go on.
+    waits: bool,
     /// Pieces came for a call that had ended.
     pub late: bool,
+    /// Two calls came with one id.
+    pub shared_id: bool,
+    /// A call ended whose arguments are JSON, or none.
+    pub any_valid: bool,
     /// Names of the calls whose arguments are no JSON.
     pub invalid: Vec<String>,
+    /// Names of the calls whose arguments came as JSON that is neither text nor an object.
+    pub foreign: Vec<String>,
 }
 
 struct Call {
@@ -57,6 +74,11 @@ struct Call {
     id: String,
     name: String,
     arguments: String,
+    /// How far the arguments are.
+    progress: Progress,
+    /// A piece that went on with it had the name again, or another id: the server does that with
+    /// every piece.
+    repeats: bool,
     /// Its number to the caller, once it was told of. Calls are numbered as
     /// they are told of: one may wait for its name while another begins.
     number: Option<u32>,
@@ -67,6 +89,12 @@ impl Calls {
     /// There was no call.
     pub(super) fn is_empty(&self) -> bool {
         self.calls.is_empty()
+    }
+
+    /// There are calls, and the arguments of each are JSON.
+    pub(super) fn are_valid(&self) -> bool {
+        let valid = |call: &Call| call.ended || Raw::parse(&call.arguments).is_ok();
+        !self.calls.is_empty() && self.invalid.is_empty() && self.calls.iter().all(valid)
     }
 
     /// Takes one piece. `answer` is the answer's id, of which an id is made for
@@ -94,24 +122,32 @@ impl Calls {
         }
         self.bytes += added;
 
-        let index = match self.find(position, id.as_deref(), name.as_deref()) {
+        let texts = (id.as_deref(), name.as_deref(), arguments.as_deref());
+        let index = match self.find(position, texts) {
             Some(index) => index,
             None if self.calls.len() >= MAX_CALLS => {
                 return Err(TooMuch("more than 1,024 tool calls in one answer"));
             }
             None => {
+                self.tell(answer, out);
                 self.calls.push(Call {
                     position,
                     server_id: None,
                     id: String::new(),
                     name: String::new(),
                     arguments: String::new(),
+                    progress: Progress::default(),
+                    repeats: false,
                     number: None,
                     ended: false,
                 });
                 self.calls.len() - 1
             }
         };
+        let is_newest = index + 1 == self.calls.len();
+        if !is_newest {
+            self.tell(answer, out);
+        }
         let Some(call) = self.calls.get_mut(index) else {
             return Ok(());
         };
@@ -122,33 +158,58 @@ impl Calls {
         if call.server_id.is_none() {
             call.server_id = id.map(Cow::into_owned);
         }
-        if call.name.is_empty() {
-            call.name = name.map(Cow::into_owned).unwrap_or_default();
+        if let Some(name) = name.filter(|_| call.number.is_none()) {
+            call.take_name(&name);
         }
-        let number = call.number;
-        if number.is_none() && !call.name.is_empty() {
-            call.arguments
-                .push_str(arguments.as_deref().unwrap_or_default());
-            self.start(index, answer, out);
-        } else if let Some(arguments) = arguments {
-            call.arguments.push_str(&arguments);
-            if let Some(index) = number {
-                out.push(Event::ToolCallArguments {
-                    index,
-                    delta: arguments.into_owned(),
-                });
+        if piece.function.is_foreign {
+            self.foreign.push(call.name.clone());
+        }
+        let Some(arguments) = arguments else {
+            if call.number.is_none() && !call.name.is_empty() {
+                self.waits = is_newest && call.arguments.is_empty();
+                if !self.waits {
+                    self.start(index, answer, out);
+                }
             }
+            return Ok(());
+        };
+        call.arguments.push_str(&arguments);
+        if let Some(index) = call.number {
+            out.push(Event::ToolCallArguments {
+                index,
+                delta: arguments.into_owned(),
+            });
+        } else if !call.name.is_empty() {
+            self.waits = false;
+            self.start(index, answer, out);
         }
         Ok(())
     }
 
-    /// Ends every call that is open, in order.
-    pub(super) fn end(&mut self, answer: &str, out: &mut Vec<Event>) {
+    /// Tells of the newest call if its name may have gone on until now, because something else
+    /// comes.
+    pub(super) fn tell(&mut self, answer: &str, out: &mut Vec<Event>) {
+        if core::mem::take(&mut self.waits) {
+            self.start(self.calls.len() - 1, answer, out);
+        }
+    }
+
+    /// Ends the calls that are open, in order. `valid_only`: those whose arguments are JSON.
+    pub(super) fn end(&mut self, valid_only: bool, answer: &str, out: &mut Vec<Event>) {
+        self.tell(answer, out);
         for index in 0..self.calls.len() {
-            match self.calls.get(index) {
-                Some(call) if call.ended => continue,
-                Some(call) if call.number.is_some() => {}
-                _ => self.start(index, answer, out),
+            let Some(call) = self.calls.get_mut(index) else {
+                return;
+            };
+            if call.ended {
+                continue;
+            }
+            let mut valid = Raw::parse(&call.arguments).is_ok();
+            if valid_only && !valid {
+                continue;
+            }
+            if call.number.is_none() {
+                self.start(index, answer, out);
             }
             let Some(call) = self.calls.get_mut(index) else {
                 return;
@@ -161,8 +222,9 @@ impl Calls {
             self.bytes -= arguments.len();
             if arguments.trim_ascii().is_empty() {
                 arguments = "{}".to_owned();
+                valid = true;
             }
-            let valid = Raw::parse(&arguments).is_ok();
+            self.any_valid |= valid;
             if !valid {
                 self.invalid.push(call.name.clone());
             }
@@ -176,25 +238,66 @@ impl Calls {
         }
     }
 
-    /// The call that a piece belongs to; `None`: it begins a new one.
-    fn find(&self, position: Option<u64>, id: Option<&str>, name: Option<&str>) -> Option<usize> {
+    /// The call that a piece goes on with; `None`: it begins a new one. `texts`: id, name and
+    /// arguments.
+    fn find(
+        &mut self,
+        position: Option<u64>,
+        texts: (Option<&str>, Option<&str>, Option<&str>),
+    ) -> Option<usize> {
+        let (id, name, arguments) = texts;
+        let newest = self.calls.len().checked_sub(1)?;
         // From the end: where positions repeat, the newest call goes on.
-        let index = match (position, id) {
-            (Some(_), _) => self.last(|call| call.position == position)?,
-            (None, Some(_)) => return self.last(|call| call.server_id.as_deref() == id),
-            // Neither: the last call goes on, unless a name begins the next.
-            (None, None) if name.is_none() => self.last(|_| true)?,
-            (None, None) => return None,
+        let here = match (position, id) {
+            (Some(_), _) => self.last(|call| call.position == position),
+            (None, Some(_)) => self.last(|call| call.server_id.as_deref() == id),
+            (None, None) => Some(newest),
         };
-        // Another id and a name: a new call at an old position. Another id
-        // alone is a server that makes one up for every piece.
+        let Some(index) = here else {
+            // A place that is new. The newest call may go on there: with the same name, or none.
+            let call = self.calls.get_mut(newest)?;
+            let goes_on = match name {
+                None => !call.name.is_empty(),
+                Some(name) => {
+                    name == call.name
+                        && !call.arguments.is_empty()
+                        && arguments.is_some_and(|arguments| !progress::begins(arguments))
+                }
+            };
+            let goes_on = goes_on && !call.is_whole();
+            call.repeats |= goes_on;
+            return goes_on.then_some(newest);
+        };
         let call = self.calls.get(index)?;
         let other_id = id.is_some() && call.server_id.is_some() && call.server_id.as_deref() != id;
-        if other_id && name.is_some() && !call.name.is_empty() {
+        let known = |one: &Call| one.position == position && one.server_id.as_deref() == id;
+        if other_id && let Some(known) = self.last(known) {
             // Of calls that share a position, the id says which goes on.
-            return self.last(|call| call.position == position && call.server_id.as_deref() == id);
+            return Some(known);
         }
-        Some(index)
+        let call = self.calls.get_mut(index)?;
+        let goes_on = match name {
+            // An id alone is one that the server makes up for every piece.
+            None => true,
+            Some(_) if call.name.is_empty() => true,
+            Some(name) => {
+                let same = name == call.name;
+                match (call.is_whole(), arguments) {
+                    // Nothing of the arguments is there: the name again, or more of it.
+                    (false, _) if call.arguments.is_empty() => {
+                        same || (!other_id && call.number.is_none())
+                    }
+                    (false, _) => same,
+                    (true, _) if call.ended => false,
+                    (true, Some(more)) => {
+                        same && !progress::begins(more) && (!other_id || call.repeats)
+                    }
+                    (true, None) => same && call.repeats,
+                }
+            }
+        };
+        call.repeats |= goes_on && (other_id || name.is_some());
+        goes_on.then_some(index)
     }
 
     fn last(&self, is_it: impl Fn(&Call) -> bool) -> Option<usize> {
@@ -207,7 +310,12 @@ impl Calls {
             .calls
             .get(index)
             .and_then(|call| call.server_id.clone());
-        let id = known.unwrap_or_else(|| self.unused_id(index, answer));
+        let taken = |id: &String| self.calls.iter().any(|call| call.id == *id);
+        let shared = known.as_ref().is_some_and(taken);
+        self.shared_id |= shared;
+        let id = known
+            .filter(|_| !shared)
+            .unwrap_or_else(|| self.unused_id(index, answer));
         let Some(call) = self.calls.get_mut(index) else {
             return;
         };
@@ -243,5 +351,21 @@ impl Calls {
             id.push('_');
         }
         id
+    }
+}
+
+impl Call {
+    /// The arguments are a whole JSON value. None at all are not: they may still come.
+    fn is_whole(&mut self) -> bool {
+        self.ended || self.progress.is_whole(&self.arguments)
+    }
+
+    /// Takes the name, more of it, a longer form of it, or the same again.
+    fn take_name(&mut self, name: &str) {
+        if self.name.is_empty() || name.starts_with(&self.name) {
+            self.name = name.to_owned();
+        } else {
+            self.name.push_str(name);
+        }
     }
 }

@@ -103,6 +103,8 @@ impl<'a> Call<'a> {
 pub(super) struct Function<'a> {
     pub name: Text<'a>,
     pub arguments: Text<'a>,
+    /// The arguments are the JSON text of something that is neither a string nor an object.
+    pub is_foreign: bool,
 }
 
 /// Parses a chunk. `Err`: the text is not JSON, or not an object.
@@ -264,7 +266,7 @@ fn function<'a>(json: &mut Reader<'a>) -> Result<Option<Function<'a>>, Malformed
     while let Some(name) = json.name()? {
         match &*name {
             "name" => function.name = string(json)?,
-            "arguments" => function.arguments = raw_text(json)?,
+            "arguments" => (function.arguments, function.is_foreign) = raw_text(json)?,
             _ => json.skip()?,
         }
     }

@@ -136,17 +136,17 @@ fn an_answer_is_its_pieces_the_account_and_the_reason() {
             vec!["think a", "text b", "text no", "finish ContentFilter"],
         ),
         (
-            vec![(r#"{"content":"x"}"#, r#""""#), ("null", r#""abort""#)],
-            vec!["text x", r#"finish Other("abort")"#],
+            vec![(r#"{"content":"x"}"#, r#""""#), ("null", r#""repetition""#)],
+            vec!["text x", r#"finish Other("repetition")"#],
         ),
         (
             vec![(r#"{"content":[{"type":"text","text":"p"}]}"#, r#""stop""#)],
             vec!["text p", "finish Stop"],
         ),
         (
-            // An empty answer is an answer.
+            // An empty answer is an answer, and told.
             vec![(r#"{"content":""}"#, r#""stop""#)],
-            vec!["finish Stop"],
+            vec!["note empty-answer", "finish Stop"],
         ),
         (
             vec![
@@ -244,27 +244,169 @@ fn calls_come_with_start_pieces_and_end() {
             ],
         ),
         (
-            // After the finish reason: a new call is still one, a piece of an
-            // ended one is told of.
+            // After the finish reason a new call is still one, and so is the rest of one that is
+            // not whole; a piece of a whole one is told of.
             vec![
                 (first, r#""tool_calls""#),
                 (second, "null"),
                 (
-                    r#"{"tool_calls":[{"index":0,"function":{"arguments":"x"}}]}"#,
+                    r#"{"tool_calls":[{"index":0,"function":{"arguments":"1"}}]}"#,
                     "null",
                 ),
             ],
             vec![
                 "call 0 t1 f",
-                "end 0 {} true",
                 "call 1 t2 g",
+                "args 0 1",
+                "end 0 1 true",
                 "end 1 {} true",
+                "finish ToolCalls",
+            ],
+        ),
+        (
+            vec![
+                (second, "null"),
+                (
+                    r#"{"tool_calls":[{"index":1,"function":{"arguments":"{}"}}]}"#,
+                    r#""tool_calls""#,
+                ),
+                (
+                    r#"{"tool_calls":[{"index":1,"function":{"arguments":"x"}}]}"#,
+                    "null",
+                ),
+            ],
+            vec![
+                "call 0 t2 g",
+                "args 0 {}",
+                "end 0 {} true",
                 "note late-tool-arguments",
                 "finish ToolCalls",
             ],
         ),
     ] {
         assert_eq!(answer(false, &chunks), expected, "{chunks:?}");
+    }
+}
+
+#[test]
+fn words_that_stand_for_no_finish_reason_are_none() {
+    for word in ["null", "NULL", "None", "none", "unfinished", ""] {
+        let word = format!("\"{word}\"");
+        let chunks = [
+            (r#"{"content":"a"}"#, word.as_str()),
+            (r#"{"content":"b"}"#, word.as_str()),
+            ("{}", r#""stop""#),
+        ];
+        let lines = answer(false, &chunks);
+        assert_eq!(lines, ["text a", "text b", "finish Stop"], "{word}");
+        let data: Vec<String> = chunks[..2].iter().map(|(d, r)| chunk(d, r)).collect();
+        for end in [None, Some("[DONE]")] {
+            let data: Vec<&str> = data.iter().map(String::as_str).chain(end).collect();
+            let error = stream(false, &data).1.expect_err("not complete");
+            assert_eq!(error.kind, ErrorKind::Interrupted, "{word} {end:?}");
+        }
+    }
+}
+
+#[test]
+fn a_finish_reason_beside_every_piece_ends_nothing() {
+    let pieces = [
+        r#"{"tool_calls":[{"index":0,"id":"t","function":{"name":"f","arguments":""}}]}"#,
+        r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":"}}]}"#,
+        r#"{"tool_calls":[{"index":0,"function":{"arguments":"1}"}}]}"#,
+    ];
+    for reason in [r#""stop""#, r#""tool_calls""#, r#""eos_token""#] {
+        let lines = answer(false, &pieces.map(|piece| (piece, reason)));
+        assert_eq!(
+            lines[3..],
+            ["end 0 {\"a\":1} true", "finish ToolCalls"],
+            "{reason}"
+        );
+        let words = [r#"{"content":"a"}"#, r#"{"content":"b"}"#];
+        let lines = answer(false, &words.map(|piece| (piece, reason)));
+        assert_eq!(lines[..2], ["text a", "text b"], "{reason}");
+    }
+}
+
+#[test]
+fn an_unknown_word_beside_a_whole_call_means_that_a_call_was_made() {
+    let call = |arguments: &str| {
+        let arguments = serde_json::to_string(arguments).expect("JSON");
+        format!(
+            r#"{{"tool_calls":[{{"index":0,"id":"t","function":{{"name":"f","arguments":{arguments}}}}}]}}"#
+        )
+    };
+    for (arguments, word, expected) in [
+        ("{}", "eos_token", "finish ToolCalls"),
+        ("{}", "end_turn", "finish ToolCalls"),
+        ("{}", "length", "finish Length"),
+        ("{}", "content_filter", "finish ContentFilter"),
+        ("{", "eos_token", r#"finish Other("eos_token")"#),
+    ] {
+        let (call, word) = (call(arguments), format!("\"{word}\""));
+        let lines = answer(false, &[(call.as_str(), "null"), ("{}", word.as_str())]);
+        assert_eq!(
+            lines.last().map(String::as_str),
+            Some(expected),
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_the_server_gave_up_is_not_complete() {
+    for word in ["abort", "error", "Error"] {
+        let text = chunk(r#"{"content":"x"}"#, "null");
+        let end = chunk("{}", &format!("\"{word}\""));
+        for data in [
+            vec![text.as_str(), &end],
+            vec![&text, &end, USAGE, "[DONE]"],
+        ] {
+            let (events, outcome) = stream(false, &data);
+            let error = outcome.expect_err("not complete");
+            assert_eq!(error.kind, ErrorKind::Interrupted);
+            assert!(error.message.contains(word), "{}", error.message);
+            assert!(short(&events).contains(&"text x".to_owned()));
+        }
+        let body =
+            format!(r#"{{"choices":[{{"message":{{"content":"x"}},"finish_reason":"{word}"}}]}}"#);
+        let whole = run(decoder(false), 200, "application/json", [body.as_bytes()]);
+        assert!(whole.1.is_err(), "{word}");
+    }
+}
+
+#[test]
+fn whole_calls_and_done_need_no_finish_reason() {
+    let call = |arguments: &str| {
+        let arguments = serde_json::to_string(arguments).expect("JSON");
+        chunk(
+            &format!(
+                r#"{{"tool_calls":[{{"index":0,"id":"t","function":{{"name":"f","arguments":{arguments}}}}}]}}"#
+            ),
+            "null",
+        )
+    };
+    let (events, outcome) = stream(false, &[&call("{\"a\":1}"), USAGE, "[DONE]"]);
+    outcome.expect("calls that can be used");
+    assert_eq!(
+        short(&events)[3..],
+        [
+            "end 0 {\"a\":1} true",
+            "usage 3+2 Final",
+            "note no-finish-reason",
+            "finish ToolCalls"
+        ]
+    );
+    // A call that is not whole, none at all, and an end without [DONE] are no good ends.
+    for data in [
+        vec![call("{\"a\":"), "[DONE]".to_owned()],
+        vec![call(""), "[DONE]".to_owned()],
+        vec![chunk(r#"{"content":"x"}"#, "null"), "[DONE]".to_owned()],
+        vec![call("{}")],
+    ] {
+        let data: Vec<&str> = data.iter().map(String::as_str).collect();
+        let error = stream(false, &data).1.expect_err("not complete");
+        assert_eq!(error.kind, ErrorKind::Interrupted, "{data:?}");
     }
 }
 

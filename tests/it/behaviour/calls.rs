@@ -167,3 +167,122 @@ async fn arguments_that_are_no_json_are_delivered_as_they_are_with_a_flag() {
         assert_eq!(told, !valid, "{arguments}: {events:?}");
     }
 }
+
+/// A piece of a call `f` with these members, and this name and these arguments where there are any.
+fn part(members: &Value, name: Option<&str>, arguments: Option<&str>) -> Value {
+    let mut part = members.clone();
+    part["function"] = json!({});
+    if let Some(name) = name {
+        part["function"]["name"] = json!(name);
+    }
+    if let Some(arguments) = arguments {
+        part["function"]["arguments"] = json!(arguments);
+    }
+    json!([part])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_piece_with_the_same_name_or_none_goes_on_while_the_arguments_are_not_whole() {
+    let texts = ["{\"a\"", ":\"b", "\"", "}"];
+    let members: [fn(usize) -> Value; 5] = [
+        |_| json!({}),
+        |_| json!({"index": 0}),
+        |number| json!({"index": 0, "id": format!("made-up-{number}")}),
+        |number| json!({"id": format!("made-up-{number}")}),
+        |number| json!({"index": number}),
+    ];
+    for of in members {
+        for named_again in [true, false] {
+            let all: Vec<Value> = texts
+                .iter()
+                .enumerate()
+                .map(|(number, text)| {
+                    let name = (number == 0 || named_again).then_some("f");
+                    part(&of(number), name, Some(text))
+                })
+                .collect();
+            let (calls, events) = heard(&all).await;
+            assert_eq!(calls.len(), 1, "{all:?}: {calls:?}");
+            assert_eq!(calls[0].3, "{\"a\":\"b\"}", "{all:?}");
+            assert_eq!(pieces(&events, 0), calls[0].3);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_whole_calls_stay_two_whatever_they_share() {
+    for (first, second) in [
+        (json!({"index": 0}), json!({"index": 0})),
+        (json!({}), json!({})),
+        (json!({"index": 0, "id": ""}), json!({"index": 0, "id": ""})),
+        (
+            json!({"index": 0, "id": "x"}),
+            json!({"index": 1, "id": "x"}),
+        ),
+        (
+            json!({"index": 0, "id": "x"}),
+            json!({"index": 0, "id": "x"}),
+        ),
+    ] {
+        let all = [
+            part(&first, Some("f"), Some("{\"a\":1}")),
+            part(&second, Some("f"), Some("{\"a\":2}")),
+        ];
+        let (calls, events) = heard(&all).await;
+        assert_eq!(calls.len(), 2, "{all:?}: {calls:?}");
+        assert_eq!(
+            (calls[0].3.as_str(), calls[1].3.as_str()),
+            ("{\"a\":1}", "{\"a\":2}")
+        );
+        // Each has an id of its own, so that its result can be told apart.
+        assert_ne!(calls[0].1, calls[1].1, "{all:?}");
+        let shared = first["id"] == "x";
+        let told =
+            |event: &Event| matches!(event, Event::Note(note) if note.code == "shared-call-id");
+        assert_eq!(events.iter().any(told), shared, "{events:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_may_come_in_fragments_or_grow() {
+    let id = json!({"index": 0, "id": "x"});
+    for names in [["get_", "weather"], ["get", "get_weather"]] {
+        let all = [
+            part(&id, Some(names[0]), Some("")),
+            part(&json!({"index": 0}), Some(names[1]), None),
+            part(&json!({"index": 0}), None, Some("{}")),
+        ];
+        let (calls, events) = heard(&all).await;
+        assert_eq!(calls, [ended(0, "x", "get_weather", "{}")]);
+        let started =
+            |event: &Event| matches!(event, Event::ToolCallStart(c) if c.name == "get_weather");
+        assert!(events.iter().any(started), "{events:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arguments_behind_the_finish_reason_are_taken_while_the_call_is_open() {
+    let choices = [
+        delta(
+            json!({"tool_calls": part(&json!({"index": 0, "id": "x"}), Some("f"), Some("{\"a\":"))}),
+        ),
+        finish("tool_calls"),
+        delta(json!({"tool_calls": part(&json!({"index": 0}), None, Some("1}"))})),
+    ];
+    let (events, error) = hears(&json!({"id": "m"}), Answer::choices(&choices)).await;
+    assert!(error.is_none(), "{error:?}");
+    let whole = |event: &Event| matches!(event, Event::ToolCallEnd(c) if c.arguments == "{\"a\":1}" && c.valid);
+    assert!(events.iter().any(whole), "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arguments_that_are_neither_text_nor_an_object_are_passed_on_and_told() {
+    for arguments in [json!([1, 2]), json!(7), json!(true)] {
+        let call =
+            json!([{"index": 0, "id": "x", "function": {"name": "f", "arguments": arguments}}]);
+        let (calls, events) = heard(&[call]).await;
+        assert_eq!(calls, [ended(0, "x", "f", &arguments.to_string())]);
+        let told = |event: &Event| matches!(event, Event::Note(note) if note.code == "foreign-tool-arguments");
+        assert!(events.iter().any(told), "{events:?}");
+    }
+}

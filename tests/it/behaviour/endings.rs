@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use provider_host::Error;
 use provider_host::types::Event;
+use provider_host::{Error, ErrorKind};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, chunk, delta, events, finish, usage};
@@ -70,14 +70,53 @@ async fn finish_reasons_are_named_and_others_keep_their_word() {
         ("stop", "stop"),
         ("length", "length"),
         ("content_filter", "content_filter"),
-        ("abort", "abort"),
-        ("error", "error"),
         ("repetition", "repetition"),
         ("something_new", "something_new"),
     ] {
         let choices = [delta(json!({"content": "x"})), finish(sent)];
         assert_eq!(reason(&choices).await, (found.to_owned(), vec![]), "{sent}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_the_server_gave_up_is_interrupted_and_what_came_is_kept() {
+    for word in ["abort", "error"] {
+        let choices = [delta(json!({"content": "x"})), finish(word)];
+        let (events, error) = heard(Answer::choices(&choices)).await;
+        let error = error.expect("an answer that is not complete");
+        assert_eq!(error.kind(), &ErrorKind::Interrupted, "{word}");
+        assert!(error.message().contains(word), "{}", error.message());
+        assert_eq!(text(&events), "x");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_word_that_stands_for_no_finish_reason_is_none() {
+    for word in ["null", "None", "unfinished", ""] {
+        let beside = |text: &str| json!({"delta": {"content": text}, "finish_reason": word});
+        let (events, error) =
+            heard(Answer::choices(&[beside("a"), beside("b"), finish("stop")])).await;
+        assert!(error.is_none(), "{word}: {error:?}");
+        assert_eq!(text(&events), "ab");
+        let (events, error) = heard(Answer::choices(&[beside("a"), beside("b")])).await;
+        assert_eq!(error.expect("not complete").kind(), &ErrorKind::Interrupted);
+        assert_eq!(text(&events), "ab", "{word}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_word_beside_a_whole_call_is_tool_calls() {
+    let found = reason(&[call(), finish("eos_token")]).await;
+    assert_eq!(found, ("tool_calls".to_owned(), vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whole_calls_and_done_are_a_good_end_without_a_finish_reason_and_told() {
+    let found = reason(&[call()]).await;
+    assert_eq!(
+        found,
+        ("tool_calls".to_owned(), vec!["no-finish-reason".to_owned()])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -149,9 +149,9 @@ pub(super) fn attacks() -> Vec<Attack> {
         ),
         attack(
             "not-an-object",
-            "a piece that is an array",
+            "a piece that is an array, and nothing else",
             vec![stream("data: [1,2,3]\n\n")],
-            Ends::In("protocol"),
+            Ends::In("interrupted"),
         ),
         attack(
             "call-index-4294967295",

@@ -13,7 +13,7 @@ fn calls(pieces: &[&str]) -> Vec<String> {
             calls.piece(call, "a", &mut out).expect("within the limits");
         }
     }
-    calls.end("a", &mut out);
+    calls.end(false, "a", &mut out);
     super::super::tests::short(&out)
 }
 
@@ -184,6 +184,172 @@ fn pieces_find_their_call() {
     ] {
         assert_eq!(calls(&pieces), expected, "{what}");
     }
+}
+
+/// One call `f` whose arguments come in these pieces; `head` writes what stands before the
+/// arguments of the piece of that number.
+fn one_call(head: impl Fn(usize) -> String) -> Vec<String> {
+    let pieces: Vec<String> = ["{\\\"", "a", "\\\":{\\\"b\\\"", ":1}", "}"]
+        .iter()
+        .enumerate()
+        .map(|(number, text)| {
+            let head = head(number);
+            format!(r#"[{{{head},"arguments":"{text}"}}}}]"#)
+        })
+        .collect();
+    let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+    calls(&pieces)
+}
+
+#[test]
+fn one_call_stays_one_whatever_its_pieces_repeat_or_count() {
+    let named = r#""function":{"name":"f""#;
+    for (what, head) in [
+        (
+            "the name again, without an id",
+            (|_| r#""index":0,"function":{"name":"f""#.to_owned()) as fn(usize) -> String,
+        ),
+        ("neither index nor id, and the name again", |_| {
+            r#""function":{"name":"f""#.to_owned()
+        }),
+        ("an id for each piece, and the name again", |number| {
+            format!(r#""index":0,"id":"i{number}","function":{{"name":"f""#)
+        }),
+        (
+            "an id for each piece, the name again, and no index",
+            |number| format!(r#""id":"i{number}","function":{{"name":"f""#),
+        ),
+        ("an index for each piece, and the name again", |number| {
+            format!(r#""index":{number},"function":{{"name":"f""#)
+        }),
+        (
+            "an index for each piece, and the name once",
+            |number| match number {
+                0 => r#""index":0,"function":{"name":"f""#.to_owned(),
+                _ => format!(r#""index":{number},"function":{{"name":null"#),
+            },
+        ),
+        (
+            "an id for each piece, and the name once",
+            |number| match number {
+                0 => r#""index":0,"id":"i0","function":{"name":"f""#.to_owned(),
+                _ => format!(r#""index":0,"id":"i{number}","function":{{"name":"""#),
+            },
+        ),
+        ("an index that is text", |_| {
+            r#""index":"0","function":{"name":"f""#.to_owned()
+        }),
+    ] {
+        let said = one_call(head);
+        assert_eq!(said.len(), 7, "{what}: {said:?}");
+        assert_eq!(said[6], r#"end 0 {"a":{"b":1}} true"#, "{what}: {said:?}");
+    }
+    // The server that names the call with every piece names it with the last one, too.
+    let last = format!(r#"[{{"index":0,"id":"z",{named},"arguments":""}}}}]"#);
+    let mut pieces = vec![
+        r#"[{"index":0,"id":"x","function":{"name":"f","arguments":"{"}}]"#,
+        r#"[{"index":0,"id":"y","function":{"name":"f","arguments":"}"}}]"#,
+    ];
+    pieces.push(&last);
+    assert_eq!(calls(&pieces).len(), 4);
+}
+
+#[test]
+fn two_calls_stay_two_whatever_they_share() {
+    let whole = r#""arguments":"{\"a\":1}""#;
+    for (first, second) in [
+        // One index, no ids.
+        (
+            r#""index":0,"function":{"name":"f""#,
+            r#""index":0,"function":{"name":"f""#,
+        ),
+        (
+            r#""index":0,"function":{"name":"f""#,
+            r#""index":0,"function":{"name":"g""#,
+        ),
+        // Neither.
+        (r#""function":{"name":"f""#, r#""function":{"name":"f""#),
+        // One id.
+        (
+            r#""index":0,"id":"x","function":{"name":"f""#,
+            r#""index":1,"id":"x","function":{"name":"f""#,
+        ),
+        (
+            r#""index":0,"id":"x","function":{"name":"f""#,
+            r#""index":0,"id":"x","function":{"name":"f""#,
+        ),
+        (
+            r#""id":"x","function":{"name":"f""#,
+            r#""id":"x","function":{"name":"g""#,
+        ),
+    ] {
+        let (first, second) = (
+            format!("[{{{first},{whole}}}}}]"),
+            format!("[{{{second},{whole}}}}}]"),
+        );
+        let said = calls(&[&first, &second]);
+        let ends = said
+            .iter()
+            .filter(|event| event.ends_with(r#"{"a":1} true"#));
+        assert_eq!(ends.count(), 2, "{first} {second}: {said:?}");
+        let id = |event: &String| event.split(' ').nth(2).map(str::to_owned);
+        assert_ne!(id(&said[0]), id(&said[2]), "{said:?}");
+    }
+}
+
+#[test]
+fn a_name_may_come_in_fragments_or_grow() {
+    let arguments = r#"[{"index":0,"function":{"arguments":"{}"}}]"#;
+    for names in [
+        vec!["get_", "weather"],
+        vec!["get", "_", "weather"],
+        vec!["get_", "get_wea", "get_weather"],
+        vec!["get_weather", "get_weather"],
+    ] {
+        for id in ["", r#""id":"x","#] {
+            let pieces: Vec<String> = names
+                .iter()
+                .map(|name| {
+                    format!(r#"[{{"index":0,{id}"function":{{"name":"{name}","arguments":""}}}}]"#)
+                })
+                .collect();
+            let mut pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+            pieces.push(arguments);
+            let said = calls(&pieces);
+            assert_eq!(said.len(), 3, "{names:?}: {said:?}");
+            assert!(said[0].ends_with(" get_weather"), "{names:?}: {said:?}");
+        }
+    }
+    // The last fragment may come with the arguments.
+    let said = calls(&[
+        r#"[{"index":0,"id":"x","function":{"name":"get_"}}]"#,
+        r#"[{"index":0,"function":{"name":"weather","arguments":"{}"}}]"#,
+    ]);
+    assert_eq!(said[0], "call 0 x get_weather");
+    // Another id is another call, and so is another index.
+    for second in [
+        r#"[{"index":0,"id":"y","function":{"name":"g"}}]"#,
+        r#"[{"index":1,"id":"y","function":{"name":"g"}}]"#,
+    ] {
+        let said = calls(&[r#"[{"index":0,"id":"x","function":{"name":"f"}}]"#, second]);
+        assert_eq!(
+            said,
+            ["call 0 x f", "call 1 y g", "end 0 {} true", "end 1 {} true"]
+        );
+    }
+}
+
+#[test]
+fn calls_that_interleave_keep_their_arguments() {
+    let said = calls(&[
+        r#"[{"index":0,"id":"x","function":{"name":"f","arguments":"{\"a\":"}}]"#,
+        r#"[{"index":1,"id":"y","function":{"name":"f","arguments":"{\"a\":"}}]"#,
+        r#"[{"index":0,"function":{"arguments":"1}"}},{"index":1,"function":{"arguments":"2}"}}]"#,
+    ]);
+    assert_eq!(
+        said[said.len() - 2..],
+        [r#"end 0 {"a":1} true"#, r#"end 1 {"a":2} true"#]
+    );
 }
 
 fn piece<'a>(index: u64, arguments: &'a str) -> chunk::Call<'a> {

@@ -105,24 +105,27 @@ fn parts<'a>(json: &mut Reader<'a>) -> Result<Text<'a>, Malformed> {
     Ok(Text::of(Cow::Owned(joined)))
 }
 
-/// A string, or an object as its JSON text. Arguments come so from servers that
-/// do not write them as a string.
-pub(super) fn raw_text<'a>(json: &mut Reader<'a>) -> Result<Text<'a>, Malformed> {
+/// A string, or something else as its JSON text. Arguments come so from servers that do not write
+/// them as a string. True: it is neither a string nor an object.
+pub(super) fn raw_text<'a>(json: &mut Reader<'a>) -> Result<(Text<'a>, bool), Malformed> {
     match json.kind()? {
-        Kind::String => Ok(Text::of(json.string()?)),
-        Kind::Object => Ok(Text::of(Cow::Borrowed(json.value()?))),
-        _ => {
+        Kind::String => Ok((Text::of(json.string()?), false)),
+        Kind::Null => {
             json.skip()?;
-            Ok(Text(None))
+            Ok((Text(None), false))
         }
+        kind => Ok((Text::of(Cow::Borrowed(json.value()?)), kind != Kind::Object)),
     }
 }
 
-/// A number that counts something: not negative, fractions dropped, at most
-/// `u64::MAX`.
+/// A number that counts something, which some servers write as a string: not negative, fractions
+/// dropped, at most `u64::MAX`.
 pub(super) fn count(json: &mut Reader<'_>) -> Result<Option<u64>, Malformed> {
     let kind = json.kind()?;
     let text = json.value()?;
+    if kind == Kind::String {
+        return Ok(number::parse_integer(text.trim_matches('"').trim_ascii()));
+    }
     if kind != Kind::Number {
         return Ok(None);
     }

@@ -143,9 +143,10 @@ fn counts_are_read_whatever_numbers_they_are() {
             },
         ),
         (
-            r#"{"prompt_tokens":99999999999999999999999,"prompt_tokens_details":{"cache_write_tokens":4,"cached_tokens":"9"}}"#,
+            r#"{"prompt_tokens":99999999999999999999999,"prompt_tokens_details":{"cache_write_tokens":4,"cached_tokens":"9","reasoning_tokens":"many"}}"#,
             Counts {
                 prompt: Some(u64::MAX),
+                cached: Some(9),
                 written: Some(4),
                 ..Counts::default()
             },

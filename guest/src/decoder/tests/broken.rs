@@ -179,8 +179,6 @@ fn what_is_no_answer_is_a_protocol_error_that_quotes_it() {
             "upstream\x1b[2J down",
             "\"upstream\u{fffd}[2J down\"",
         ),
-        ("text/event-stream", "data: nonsense\n\n", "\"nonsense\""),
-        ("text/event-stream", "data: [1]\n\n", "\"[1]\""),
         ("text/event-stream", "data: {\"a\":}\n\n", "\"{\"a\":}\""),
     ] {
         for size in [1, body.len()] {
@@ -195,7 +193,7 @@ fn what_is_no_answer_is_a_protocol_error_that_quotes_it() {
             assert!(events.is_empty());
         }
     }
-    let long = format!("data: {}\n\n", "é".repeat(4000));
+    let long = format!("data: {{{}\n\n", "é".repeat(4000));
     let (_, outcome) = run(decoder(false), 200, "text/event-stream", [long.as_bytes()]);
     assert!(outcome.expect_err("no JSON").message.len() < 400);
 }
@@ -224,6 +222,63 @@ fn keep_alives_are_no_events() {
 }
 
 #[test]
+fn data_that_are_no_object_keep_alive_and_are_quoted_if_the_answer_fails() {
+    let text = chunk(r#"{"content":"x"}"#, "null");
+    let last = chunk("{}", r#""stop""#);
+    for stray in ["null", "ping", "\"ping\"", "[1]", "0", "OK", "<p>"] {
+        let (events, outcome) = stream(false, &[stray, &text, stray, &last, stray, "[DONE]"]);
+        outcome.expect("a good end");
+        assert_eq!(
+            short(&events),
+            ["start c m", "text x", "note no-usage", "finish Stop"],
+            "{stray}"
+        );
+        for data in [vec![stray, &text], vec![stray, "[DONE]"]] {
+            let error = stream(false, &data).1.expect_err("not complete");
+            assert_eq!(error.kind, ErrorKind::Interrupted);
+            let quoted = error.message.ends_with(&format!(": {stray}"));
+            assert_eq!(quoted, stray != "null", "{}", error.message);
+        }
+    }
+    let long = "é".repeat(4000);
+    let error = stream(false, &[&long]).1.expect_err("not complete");
+    assert!(error.message.len() < 500, "{}", error.message.len());
+}
+
+#[test]
+fn the_last_event_may_lack_its_empty_line() {
+    let text = chunk(r#"{"content":"x"}"#, "null");
+    let last = chunk(r#"{"content":"y"}"#, r#""stop""#);
+    for end in ["", "\n", "\r\n", "\r"] {
+        let body = format!("data: {text}\n\ndata: {last}{end}");
+        for size in [1, body.len()] {
+            let pieces = body.as_bytes().chunks(size);
+            let (events, outcome) = run(decoder(false), 200, "text/event-stream", pieces);
+            outcome.expect("a good end");
+            assert_eq!(
+                short(&events)[1..],
+                [
+                    "text x",
+                    "text y",
+                    "note no-usage",
+                    "note no-done",
+                    "finish Stop"
+                ],
+                "{end:?} by {size}"
+            );
+        }
+        // One that is not whole is a cut.
+        let cut = &body[..body.len() - end.len() - 1];
+        let (events, outcome) = run(decoder(false), 200, "text/event-stream", [cut.as_bytes()]);
+        assert_eq!(outcome.expect_err("cut").kind, ErrorKind::Interrupted);
+        assert_eq!(short(&events)[1..], ["text x"], "{end:?}");
+    }
+    let error = r#"data: {"error":{"message":"gone","code":500}}"#;
+    let (_, outcome) = run(decoder(false), 200, "text/event-stream", [error.as_bytes()]);
+    assert_eq!(outcome.expect_err("an error").kind, ErrorKind::Server);
+}
+
+#[test]
 fn an_event_over_the_limit_is_a_protocol_error() {
     let mut decoder = decoder(false);
     decoder.head(200, &content_type("text/event-stream"));
@@ -244,7 +299,7 @@ fn an_exchange_without_a_head_has_no_status() {
     assert_eq!((error.kind, error.status), (ErrorKind::Interrupted, None));
     let mut headless = decoder(false);
     let error = headless
-        .feed(b"data: x\n\n", &mut out)
+        .feed(b"data: {x\n\n", &mut out)
         .expect_err("no JSON");
     assert_eq!((error.kind, error.status), (ErrorKind::Protocol, Some(200)));
 }
