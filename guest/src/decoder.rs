@@ -213,7 +213,7 @@ impl Decoder {
 
     fn become_content(&mut self, content: Content) {
         self.body = match content {
-            Content::Stream => Body::Stream(sse::Parser::new()),
+            Content::Stream => Body::Stream(sse::Parser::lenient()),
             Content::Json => Body::Whole(Vec::new()),
             Content::Foreign => Body::Foreign(Vec::new()),
         };
@@ -232,8 +232,8 @@ impl Decoder {
                         self.answer.piece(place, text, out).map_err(too_much)?;
                     }
                     let before = input;
-                    let data = match parser.next(&mut input) {
-                        Ok(Some(data)) => data,
+                    let (data, found) = match parser.next_event(&mut input) {
+                        Ok(Some(event)) => event,
                         Ok(None) => return Ok(()),
                         Err(sse::TooLong) => {
                             return Err(protocol(
@@ -250,6 +250,16 @@ impl Decoder {
                         answer: &mut self.answer,
                         template: &mut self.template,
                     };
+                    match found {
+                        sse::Found::Data => {}
+                        sse::Found::Error => {
+                            return Err(error::from_event(&self.context, self.status, data));
+                        }
+                        sse::Found::Stray => {
+                            self.answer.stray(data);
+                            continue;
+                        }
+                    }
                     if event.take(data, source, out)? {
                         self.body = Body::Over;
                         return Ok(());
@@ -283,10 +293,14 @@ impl Decoder {
         }
         match core::mem::replace(&mut self.body, Body::Over) {
             Body::Stream(parser) => {
+                let is_error = parser.is_error();
                 // WHATWG drops an event without its empty line. A server, or a proxy that trims the end,
                 // may forget that behind the last one, which is worth taking if it is whole.
                 let last = parser.unfinished().map(<[u8]>::trim_ascii);
                 let whole = |data: &&[u8]| *data == b"[DONE]" || raw_json::is_object(data);
+                if let Some(data) = last.filter(|_| is_error) {
+                    return Err(error::from_event(&self.context, self.status, data));
+                }
                 if let Some(last) = last.filter(whole) {
                     let mut event = Data {
                         context: &self.context,

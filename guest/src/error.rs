@@ -82,13 +82,13 @@ pub fn from_response(
 pub(crate) fn from_event(context: &Context, status: u16, data: &[u8]) -> Error {
     let words = body::read(data);
     let as_status = words.number.or(match words.code.as_deref() {
-        Some("BadRequestError" | "invalid_request_error" | "context_length_exceeded") => Some(400),
+        Some("BadRequestError" | "invalid_request_error") => Some(400),
         Some("AuthenticationError" | "authentication_error") => Some(401),
         Some("PermissionDeniedError" | "permission_error") => Some(403),
         Some("NotFoundError" | "model_not_found") => Some(404),
         Some("RateLimitError" | "rate_limit_error" | "rate_limit_exceeded") => Some(429),
         Some("ServiceUnavailableError" | "overloaded_error") => Some(503),
-        _ if overflow::judge(&words.message).is_some() => Some(400),
+        _ if about_address(&words.message) => Some(404),
         _ => None,
     });
     let mut error = judge(context, as_status.unwrap_or(500), &words);
@@ -228,6 +228,9 @@ fn judge(context: &Context, status: u16, words: &Words) -> Error {
         retryable,
         ..Error::new(kind, advice)
     };
+    if let Some(error) = too_long(words).filter(|_| !matches!(status, 401 | 403 | 429)) {
+        return error;
+    }
     match status {
         401 => plain(
             ErrorKind::Authentication,
@@ -268,7 +271,7 @@ fn judge(context: &Context, status: u16, words: &Words) -> Error {
             true,
             "the server failed; its log says why",
         ),
-        400..500 => refused(status, words),
+        400..500 => refused(status),
         _ => plain(
             ErrorKind::Protocol,
             false,
@@ -277,40 +280,47 @@ fn judge(context: &Context, status: u16, words: &Words) -> Error {
     }
 }
 
+/// Prompt, or prompt and answer, do not fit into the context: by the words, whatever the status.
+fn too_long(words: &Words) -> Option<Error> {
+    let by_code = || overflow::judge(words.code.as_deref()?);
+    let (answer, limit, requested) = match overflow::judge(&words.message).or_else(by_code)? {
+        Overflow::Prompt { limit, requested } => (false, limit, requested),
+        Overflow::Answer { limit, requested } => (true, limit, requested),
+    };
+    let (kind, advice) = match answer {
+        false => (
+            ErrorKind::ContextOverflow,
+            "the prompt alone is longer than the model's context; shorten the conversation",
+        ),
+        true => (
+            ErrorKind::InvalidRequest,
+            "prompt and answer together are longer than the model's context; ask for fewer tokens",
+        ),
+    };
+    Some(Error {
+        limit: limit.or(words.limit),
+        requested: requested.or(words.requested),
+        retryable: answer,
+        ..Error::new(kind, advice)
+    })
+}
+
+/// Whether the words are about a path that the server does not have.
+fn about_address(message: &str) -> bool {
+    let said = message.to_ascii_lowercase();
+    let any = |words: &[&str]| words.iter().any(|words| text::has(&said, words));
+    any(&["endpoint", "route", "url", "path"])
+        && any(&["unexpected", "unknown", "not found", "no such"])
+}
+
 /// The server read the request and does not want it.
-fn refused(status: u16, words: &Words) -> Error {
-    let by_code = words.code.as_deref() == Some("context_length_exceeded");
-    let overflow = overflow::judge(&words.message).or(by_code.then_some(Overflow::Prompt {
-        limit: None,
-        requested: None,
-    }));
-    match overflow {
-        Some(Overflow::Prompt { limit, requested }) => Error {
-            limit,
-            requested,
-            ..Error::new(
-                ErrorKind::ContextOverflow,
-                "the prompt alone is longer than the model's context; shorten the conversation",
-            )
-        },
-        Some(Overflow::Answer { limit, requested }) => Error {
-            limit,
-            requested,
-            retryable: true,
-            ..Error::new(
-                ErrorKind::InvalidRequest,
-                "prompt and answer together are longer than the model's context; ask for fewer tokens",
-            )
-        },
-        None => {
-            let advice = match status {
-                405 => "the server does not take this method here; check the base URL",
-                413 => "the request is too large for the server or a proxy before it",
-                _ => "the server refused the request as it is",
-            };
-            Error::new(ErrorKind::InvalidRequest, advice)
-        }
-    }
+fn refused(status: u16) -> Error {
+    let advice = match status {
+        405 => "the server does not take this method here; check the base URL",
+        413 => "the request is too large for the server or a proxy before it",
+        _ => "the server refused the request as it is",
+    };
+    Error::new(ErrorKind::InvalidRequest, advice)
 }
 
 /// A model that is not there, or a path that is not.

@@ -3,8 +3,13 @@
 //! The parser follows WHATWG HTML § 9.2.5 and § 9.2.6 as far as an answer needs
 //! them: lines end in LF, CRLF or CR, one byte order mark at the start is
 //! skipped, comments and unknown fields are passed over, the data lines of an
-//! event are joined by LF. `event`, `id` and `retry` mean nothing to an OpenAI
-//! compatible stream, so they are unknown fields here.
+//! event are joined by LF. `id` and `retry` mean nothing to an OpenAI compatible
+//! stream, so they are unknown fields here, and so is `event`.
+//!
+//! Beyond WHATWG, for servers that say in their own way what went wrong, a
+//! [lenient](Parser::lenient) parser tells events of the name `error` apart,
+//! takes a line `error: …` and a line that is a JSON object for the data of one,
+//! and hands out the first other line that is no field.
 //!
 //! What comes out must not depend on where the network cut the bytes; that is
 //! why nothing is decided before a line is complete. Data is handed out as
@@ -34,6 +39,17 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong;
 
+/// What was handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// The data of an event.
+    Data,
+    /// Those of an error.
+    Error,
+    /// A line that is no field.
+    Stray,
+}
+
 /// A parser of one stream. It never holds more than one line and the data of
 /// one event, each at most [`MAX_EVENT_BYTES`].
 #[derive(Debug, Default)]
@@ -44,6 +60,14 @@ pub struct Parser {
     data: Vec<u8>,
     /// The event has a data line, be it empty.
     has_data: bool,
+    /// The event is one of the name `error`.
+    is_error: bool,
+    /// Lines that are no data are looked at.
+    lenient: bool,
+    /// The first line that is no field.
+    stray: Option<Vec<u8>>,
+    /// It is to be handed out next.
+    has_stray: bool,
     /// `data` was handed out and is to be forgotten.
     handed_out: bool,
     /// The last line ended in CR: an LF that follows belongs to it.
@@ -56,6 +80,14 @@ impl Parser {
     /// A parser at the start of a stream.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, which also looks for what says in other ways that something went wrong.
+    pub fn lenient() -> Self {
+        Self {
+            lenient: true,
+            ..Self::default()
+        }
     }
 
     /// Nothing is held of what came before: the next byte begins an event.
@@ -75,9 +107,22 @@ impl Parser {
         &'a mut self,
         input: &mut &'i [u8],
     ) -> Result<Option<&'a [u8]>, TooLong> {
+        let event = self.next_event(input)?;
+        Ok(event.map(|(data, _)| data))
+    }
+
+    /// The same with what it is. Lines that are no fields are handed out by a lenient parser only.
+    ///
+    /// # Errors
+    /// As [`Parser::next`].
+    pub fn next_event<'a, 'i: 'a>(
+        &'a mut self,
+        input: &mut &'i [u8],
+    ) -> Result<Option<(&'a [u8], Found)>, TooLong> {
         if self.handed_out {
             self.handed_out = false;
             self.has_data = false;
+            self.is_error = false;
             self.data.clear();
         }
         loop {
@@ -106,13 +151,14 @@ impl Parser {
             let blank = if self.line.is_empty() {
                 let line = self.without_mark(found);
                 if !self.has_data
+                    && !self.is_error
                     && !self.skip_line_feed
                     && rest.first() == Some(&b'\n')
                     && let Some(value) = data_value(line)
                 {
                     // The common shape: the event is complete in the input.
                     *input = rest.get(1..).unwrap_or_default();
-                    return Ok(Some(value));
+                    return Ok(Some((value, Found::Data)));
                 }
                 self.take_line(line)?
             } else {
@@ -128,9 +174,25 @@ impl Parser {
             };
             if blank && self.has_data {
                 self.handed_out = true;
-                return Ok(Some(&self.data));
+                let found = match self.is_error {
+                    true => Found::Error,
+                    false => Found::Data,
+                };
+                return Ok(Some((&self.data, found)));
+            }
+            if core::mem::take(&mut self.has_stray) {
+                let stray = self.stray.as_deref().unwrap_or_default();
+                return Ok(Some((stray, Found::Stray)));
+            }
+            if blank {
+                self.is_error = false;
             }
         }
+    }
+
+    /// What [`Parser::unfinished`] gives are the data of an error.
+    pub fn is_error(&self) -> bool {
+        self.is_error
     }
 
     /// The data of an event that the end of the stream left without its empty
@@ -146,7 +208,11 @@ impl Parser {
     /// Reads one complete line; true when it is the empty one that ends an
     /// event.
     fn take_line(&mut self, line: &[u8]) -> Result<bool, TooLong> {
-        if let Some(value) = data_value(line) {
+        let value = match data_value(line) {
+            None if self.lenient && !line.is_empty() => self.take_other(line),
+            value => value,
+        };
+        if let Some(value) = value {
             if self.data.len() + value.len() >= MAX_EVENT_BYTES {
                 return Err(TooLong);
             }
@@ -157,6 +223,32 @@ impl Parser {
             self.data.extend_from_slice(value);
         }
         Ok(line.is_empty())
+    }
+
+    /// Reads a line that is neither data nor empty; its value, if it is the data of an error.
+    #[cold]
+    fn take_other<'l>(&mut self, line: &'l [u8]) -> Option<&'l [u8]> {
+        let end = line.iter().position(|&byte| byte == b':');
+        let (name, value) = line.split_at_checked(end.unwrap_or(line.len()))?;
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        match name {
+            b"event" => self.is_error = value.eq_ignore_ascii_case(b"error"),
+            b"error" => {
+                self.is_error = true;
+                return Some(value);
+            }
+            b"" | b"id" | b"retry" => {}
+            _ if line.starts_with(b"{") => {
+                self.is_error = true;
+                return Some(line);
+            }
+            _ if self.stray.is_none() => {
+                self.stray = Some(line.to_vec());
+                self.has_stray = true;
+            }
+            _ => {}
+        }
+        None
     }
 
     /// The line without the byte order mark that the first one may have.

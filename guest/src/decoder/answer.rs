@@ -48,6 +48,8 @@ pub(super) struct Answer {
     usage: Option<Counts>,
     /// The last finish reason.
     pub reason: Option<FinishReason>,
+    /// The answer went on behind a finish reason, which then says nothing of its end.
+    went_on: bool,
     thought: bool,
     said: bool,
     /// The first data of the stream that were no JSON object, quoted.
@@ -65,6 +67,7 @@ impl Answer {
             calls: Calls::default(),
             usage: None,
             reason: None,
+            went_on: false,
             thought: false,
             said: false,
             stray: None,
@@ -105,12 +108,12 @@ impl Answer {
             }
             let reason = choice.finish_reason.0;
             if let Some(reason) = reason.filter(|word| !is_no_reason(word)) {
-                self.reason = Some(match &*reason {
+                self.reason = Some(match &*reason.to_ascii_lowercase() {
                     "stop" => FinishReason::Stop,
                     "length" => FinishReason::Length,
                     "tool_calls" | "function_call" => FinishReason::ToolCalls,
                     "content_filter" => FinishReason::ContentFilter,
-                    word => FinishReason::Other(quote::quote(word, MAX_REASON)),
+                    _ => FinishReason::Other(quote::quote(&reason, MAX_REASON)),
                 });
                 self.let_go(out);
                 // A reason may stand beside every piece, and a gateway may give it before the last.
@@ -194,6 +197,7 @@ impl Answer {
     }
 
     fn thinking(&mut self, text: Cow<'_, str>, out: &mut Vec<Event>) {
+        self.went_on |= self.reason.is_some();
         self.calls.tell(&self.id, out);
         self.think.stop(out);
         self.thought = true;
@@ -201,6 +205,7 @@ impl Answer {
     }
 
     fn content(&mut self, text: Cow<'_, str>, out: &mut Vec<Event>) {
+        self.went_on |= self.reason.is_some();
         self.calls.tell(&self.id, out);
         let from = out.len();
         self.think.push(text, out);
@@ -230,10 +235,13 @@ impl Answer {
         out.push(Event::Finish(reason));
     }
 
-    /// Whether the answer may end here: with a finish reason, or by `[DONE]` behind calls that are
-    /// whole.
+    /// Whether the answer may end here: with a finish reason that nothing of the answer came behind,
+    /// or by `[DONE]`, with a finish reason or behind calls that are whole.
     pub(super) fn may_end(&self, end: End) -> bool {
-        self.reason.is_some() || (end == End::Done && self.calls.are_valid())
+        match end {
+            End::Done => self.reason.is_some() || self.calls.are_valid(),
+            _ => self.reason.is_some() && !self.went_on,
+        }
     }
 
     /// The server's word, if it says that the answer is not whole.

@@ -285,7 +285,11 @@ impl Calls {
                 match (call.is_whole(), arguments) {
                     // Nothing of the arguments is there: the name again, or more of it.
                     (false, _) if call.arguments.is_empty() => {
-                        same || (!other_id && call.number.is_none())
+                        // Where there are no ids, a name with whole arguments is a call.
+                        let no_ids = id.is_none() && call.server_id.is_none();
+                        let whole = |text: &str| Progress::default().is_whole(text);
+                        let is_call = no_ids && arguments.is_some_and(whole);
+                        same || (!other_id && call.number.is_none() && !is_call)
                     }
                     (false, _) => same,
                     (true, _) if call.ended => false,

@@ -46,6 +46,8 @@ pub(super) struct Chunk<'a> {
     pub usage_text: &'a str,
     /// It is an error, not a piece of an answer.
     pub is_error: bool,
+    /// It has words beside what an answer has: without choices and usage they are an error's.
+    has_words: bool,
 }
 
 /// One of the answers that were asked for.
@@ -118,6 +120,7 @@ pub(super) fn parse(text: &str) -> Result<Chunk<'_>, Malformed> {
         chunk.read(&name, &mut json)?;
     }
     json.end()?;
+    chunk.is_error |= chunk.has_words && chunk.choices.is_empty() && chunk.usage.is_none();
     Ok(chunk)
 }
 
@@ -164,7 +167,7 @@ impl<'a> Chunk<'a> {
                 self.choices = List::default();
                 if json.array()? {
                     while json.item()? {
-                        choice(json, &mut self.choices)?;
+                        self.is_error |= choice(json, &mut self.choices)?;
                     }
                 }
             }
@@ -175,16 +178,32 @@ impl<'a> Chunk<'a> {
             }
             "error" => self.is_error |= present(json)?,
             "object" => self.is_error |= string(json)?.is("error"),
+            _ => return self.read_rare(name, json),
+        }
+        Ok(())
+    }
+
+    /// The same for what hardly any chunk has.
+    fn read_rare(&mut self, name: &str, json: &mut Reader<'a>) -> Result<(), Malformed> {
+        match name {
+            "type" | "status" => self.is_error |= string(json)?.is("error"),
+            "success" => self.is_error |= json.value()? == "false",
+            "errors" => self.is_error |= present(json)?,
+            "message" | "msg" | "detail" | "error_message" | "errorMessage" | "error_type" => {
+                self.has_words |= present(json)?;
+            }
             _ => json.skip()?,
         }
         Ok(())
     }
 }
 
-fn choice<'a>(json: &mut Reader<'a>, choices: &mut List<Choice<'a>>) -> Result<(), Malformed> {
+/// True: there is an error in it.
+fn choice<'a>(json: &mut Reader<'a>, choices: &mut List<Choice<'a>>) -> Result<bool, Malformed> {
     let mut choice = Choice::default();
+    let mut is_error = false;
     if !json.object()? {
-        return Ok(());
+        return Ok(false);
     }
     while let Some(name) = json.name()? {
         match &*name {
@@ -192,6 +211,7 @@ fn choice<'a>(json: &mut Reader<'a>, choices: &mut List<Choice<'a>>) -> Result<(
             "delta" | "message" => delta(json, &mut choice.delta)?,
             "finish_reason" => choice.finish_reason = string(json)?,
             "usage" => choice.usage = counts(json)?,
+            "error" => is_error |= present(json)?,
             _ => json.skip()?,
         }
     }
@@ -199,7 +219,7 @@ fn choice<'a>(json: &mut Reader<'a>, choices: &mut List<Choice<'a>>) -> Result<(
         return Err(json.malformed(CROWDED));
     }
     choices.push(choice);
-    Ok(())
+    Ok(is_error)
 }
 
 fn delta<'a>(json: &mut Reader<'a>, found: &mut Option<Delta<'a>>) -> Result<(), Malformed> {

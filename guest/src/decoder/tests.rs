@@ -325,6 +325,11 @@ fn a_finish_reason_beside_every_piece_ends_nothing() {
         let words = [r#"{"content":"a"}"#, r#"{"content":"b"}"#];
         let lines = answer(false, &words.map(|piece| (piece, reason)));
         assert_eq!(lines[..2], ["text a", "text b"], "{reason}");
+        // So an end without [DONE] is a cut.
+        let data = words.map(|piece| chunk(piece, reason));
+        let data: Vec<&str> = data.iter().map(String::as_str).collect();
+        let error = stream(false, &data).1.expect_err("not complete");
+        assert_eq!(error.kind, ErrorKind::Interrupted, "{reason}");
     }
 }
 
@@ -340,6 +345,7 @@ fn an_unknown_word_beside_a_whole_call_means_that_a_call_was_made() {
         ("{}", "eos_token", "finish ToolCalls"),
         ("{}", "end_turn", "finish ToolCalls"),
         ("{}", "length", "finish Length"),
+        ("{}", "LENGTH", "finish Length"),
         ("{}", "content_filter", "finish ContentFilter"),
         ("{", "eos_token", r#"finish Other("eos_token")"#),
     ] {

@@ -3,7 +3,9 @@
 //! One vLLM server uses four shapes: `{"error":{…}}` for most,
 //! `{"error":"text"}` from its authentication and scaling layers,
 //! `{"detail":…}` from FastAPI, and the flat `{"object":"error",…}` of versions
-//! up to 0.9. Proxies add HTML and plain text.
+//! up to 0.9. Gateways and other servers have more names for the same, put an
+//! error into a choice, or put what the server behind them said into one field
+//! as text ([`INSIDE`]). Proxies add HTML and plain text.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -27,7 +29,25 @@ pub(super) struct Words {
     /// The words came in a shape that an OpenAI-compatible API uses for its
     /// own errors. False: a router, a proxy or something else spoke.
     pub from_api: bool,
+    /// Tokens of the context and of the prompt, where fields of their own tell (llama.cpp).
+    pub limit: Option<u64>,
+    pub requested: Option<u64>,
 }
+
+/// Names of the message.
+const MESSAGE: [&str; 4] = ["message", "msg", "error_message", "errorMessage"];
+
+/// Names of the error's name.
+const CODE: [&str; 4] = ["code", "type", "error_type", "error_code"];
+
+/// Where an error stands inside of what is sent.
+const OUTER: [&str; 3] = ["error", "errors", "detail"];
+
+/// Where a gateway puts what the server behind it said.
+const INSIDE: &str = "raw";
+
+/// How deep errors are looked for in each other.
+const MAX_DEPTH: u8 = 4;
 
 /// Reads an error's body.
 pub(super) fn read(body: &[u8]) -> Words {
@@ -39,78 +59,126 @@ pub(super) fn read(body: &[u8]) -> Words {
     }
     let value = core::str::from_utf8(text).ok();
     let value = value.and_then(|text| Raw::parse(text).ok());
-    if let Some(value) = value {
-        if let Some(fields) = value.as_object() {
-            return from_object(value, &fields);
-        }
-        if let Some(text) = value.as_string() {
-            return from_text(&text);
-        }
-    }
-    Words {
-        message: page_or_text(body),
-        ..Words::default()
-    }
+    value
+        .and_then(|value| from_value(value, 0))
+        .unwrap_or_else(|| Words {
+            message: page_or_text(body),
+            ..Words::default()
+        })
 }
 
-fn from_object(object: Raw<'_>, fields: &Fields<'_>) -> Words {
-    if let Some(error) = fields.get("error") {
-        if let Some(fields) = error.as_object() {
-            return from_fields(error, &fields);
+/// The words of an object or a text; none of anything else.
+fn from_value(value: Raw<'_>, depth: u8) -> Option<Words> {
+    if let Some(fields) = value.as_object() {
+        return Some(from_object(value, &fields, depth));
+    }
+    value.as_string().map(|text| from_text(&text))
+}
+
+fn from_object(object: Raw<'_>, fields: &Fields<'_>, depth: u8) -> Words {
+    let has_message = MESSAGE
+        .iter()
+        .any(|name| fields.get(name).and_then(Raw::as_string).is_some());
+    let outer = OUTER.iter().find_map(|name| {
+        let value = fields.get(name).filter(|value| is_error(*value))?;
+        let counts = depth < MAX_DEPTH && (*name == "error" || !has_message);
+        counts.then_some((*name, value))
+    });
+    if let Some((name, value)) = outer {
+        if let Some(fields) = value.as_object() {
+            return from_object(value, &fields, depth + 1);
         }
-        if let Some(text) = error.as_string() {
-            return Words {
-                from_api: true,
-                ..from_text(&text)
-            };
+        let text = match value.as_array() {
+            Some(problems) => join(&problems),
+            None => value.as_string().unwrap_or_else(|| value.text().to_owned()),
+        };
+        return Words {
+            from_api: name == "error",
+            message: from_text(&text).message,
+            ..from_fields(object, fields)
+        };
+    }
+    // An error inside a choice.
+    let choices = fields.get("choices").and_then(Raw::as_array);
+    for choice in choices.unwrap_or_default() {
+        let error = choice.as_object().and_then(|choice| choice.get("error"));
+        if let Some(words) = error
+            .filter(|_| depth < MAX_DEPTH)
+            .and_then(|error| from_value(error, depth + 1))
+        {
+            return words;
         }
     }
-    if fields.get("message").and_then(Raw::as_string).is_some() {
-        return from_fields(object, fields);
+    let mut words = from_fields(object, fields);
+    words.from_api = has_message || depth > 0;
+    // What the server behind a gateway said, as JSON or as its text.
+    let metadata = fields.get("metadata").and_then(Raw::as_object);
+    let inside = metadata.as_ref().unwrap_or(fields).get(INSIDE);
+    if let Some(inside) = inside.filter(|_| depth < MAX_DEPTH) {
+        let text = inside
+            .as_string()
+            .unwrap_or_else(|| inside.text().to_owned());
+        let inner = match Raw::parse(&text)
+            .ok()
+            .and_then(|value| from_value(value, depth + 1))
+        {
+            Some(inner) => inner,
+            None => from_text(&text),
+        };
+        if !text::has(&words.message, &inner.message) {
+            words.message = quote::quote(
+                &text::concat(&[&words.message, ": ", &inner.message]),
+                quote::MAX_WORDS,
+            );
+        }
+        words.limit = words.limit.or(inner.limit);
+        words.requested = words.requested.or(inner.requested);
     }
-    let Some(detail) = fields.get("detail") else {
-        return from_text(object.text());
-    };
-    if let Some(fields) = detail.as_object() {
-        return from_fields(detail, &fields);
-    }
-    match (detail.as_string(), detail.as_array()) {
-        (Some(text), _) => from_text(&text),
-        (_, Some(problems)) => from_text(&join(&problems)),
-        _ => from_text(object.text()),
+    words
+}
+
+/// Whether the value of a field for errors says anything.
+fn is_error(value: Raw<'_>) -> bool {
+    match value.kind() {
+        Kind::Null | Kind::Bool | Kind::Number => false,
+        _ => !matches!(value.text(), "\"\"" | "{}" | "[]"),
     }
 }
 
 /// `object` is the text of `fields`, for want of a message.
 fn from_fields(object: Raw<'_>, fields: &Fields<'_>) -> Words {
-    let string = |name: &str| {
+    let string = |name: &&str| {
         let text = fields.get(name)?.as_string()?;
         let text = text.trim();
         (!text.is_empty()).then(|| text.to_owned())
     };
-    let code = string("code");
-    let numeric = fields
-        .get("code")
-        .filter(|code| code.kind() == Kind::Number);
-    let numeric = numeric.map(|code| code.text().to_owned());
-    let number = code.as_deref().or(numeric.as_deref());
-    let number = number.and_then(parse_integer);
-    let message = string("message").or_else(|| string("msg"));
+    let number = |name: &str| {
+        let value = fields.get(name)?;
+        (value.kind() == Kind::Number).then(|| value.text().to_owned())
+    };
+    let numeric = number("code").or_else(|| number("status"));
+    let code = string(&"code");
+    let status = code.as_deref().or(numeric.as_deref());
+    let status = status.and_then(parse_integer);
+    let message = MESSAGE.iter().find_map(string);
     Words {
         message: quote::quote(
             message.as_deref().unwrap_or(object.text()),
             quote::MAX_WORDS,
         ),
-        code: code
-            .or_else(|| string("type"))
+        code: CODE
+            .iter()
+            .find_map(string)
             .or(numeric)
             .map(|name| quote::quote(&name, quote::MAX_SNIPPET)),
-        number: match number {
+        number: match status {
             Some(number @ 400..600) => Some(number as u16),
             _ => None,
         },
-        param: string("param"),
+        param: string(&"param"),
         from_api: true,
+        limit: number("n_ctx").as_deref().and_then(parse_integer),
+        requested: number("n_prompt_tokens").as_deref().and_then(parse_integer),
     }
 }
 
@@ -129,7 +197,10 @@ fn join(problems: &[Raw<'_>]) -> String {
             joined.push_str("; ");
         }
         let fields = problem.as_object().unwrap_or_default();
-        match fields.get("msg").and_then(Raw::as_string) {
+        let words = MESSAGE
+            .iter()
+            .find_map(|name| fields.get(name)?.as_string());
+        match words.or_else(|| problem.as_string()) {
             Some(text) => joined.push_str(&text),
             None => joined.push_str(problem.text()),
         }
@@ -301,6 +372,7 @@ mod tests {
                 number,
                 param: param.map(str::to_owned),
                 from_api,
+                ..Words::default()
             };
             assert_eq!(read(body.as_bytes()), expected, "{body}");
         }

@@ -2,8 +2,10 @@
 //!
 //! A prompt that alone fills the context can only be shortened by its author.
 //! An answer that was allowed too many tokens fits when it is asked for fewer.
-//! vLLM says both with status 400 and tells them apart in prose only, and the
-//! prose changed with its versions; each known wording is a case in the tests.
+//! Servers tell them apart in prose only, and vLLM's changed with its versions: the words of each
+//! are a row of [`WORDINGS`], and each known message is a case in the tests.
+
+use alloc::string::String;
 
 use crate::number::parse_integer;
 use crate::text;
@@ -29,31 +31,199 @@ pub(super) enum Overflow {
     },
 }
 
+/// What a row of [`WORDINGS`] tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tells {
+    /// That something was too long for the context.
+    TooLong,
+    /// Tokens of the context: the number behind the words.
+    Limit,
+    /// The same, and that something was too long.
+    TooLongFor,
+    /// Tokens of the prompt: the number behind the words, or before them.
+    PromptBehind,
+    PromptBefore,
+    /// Tokens of the answer that was asked for, likewise.
+    AnswerBehind,
+    AnswerBefore,
+}
+
+/// The words of servers, in lower case, and who says so. Of several rows that tell the same number
+/// the first counts that is found with one.
+const WORDINGS: &[(Tells, &str, &str)] = &[
+    (
+        Tells::TooLongFor,
+        "maximum context length is ",
+        "vLLM 0.11 to 0.32, OpenAI",
+    ),
+    (
+        Tells::TooLongFor,
+        "maximum context length of ",
+        "SGLang, hermes-agent#83521",
+    ),
+    (
+        Tells::TooLongFor,
+        "maximum context length (",
+        "vLLM 0.12 to 0.15",
+    ),
+    (
+        Tells::TooLongFor,
+        "maximum model length of ",
+        "vLLM 0.11 to 0.30, its engine",
+    ),
+    (
+        Tells::TooLongFor,
+        "model's context length (",
+        "SGLang, Qwen3#1321",
+    ),
+    (
+        Tells::TooLongFor,
+        "model's context length is only ",
+        "vLLM 0.16, 0.17",
+    ),
+    (
+        Tells::TooLongFor,
+        "into the model (context length ",
+        "vLLM 0.6, vllm#12165",
+    ),
+    (
+        Tells::TooLongFor,
+        "context length of only ",
+        "LM Studio, lmstudio-bug-tracker#237",
+    ),
+    (
+        Tells::TooLongFor,
+        "available context size (",
+        "llama.cpp since 2025",
+    ),
+    (Tells::TooLongFor, "maximum prompt length is ", "xAI"),
+    (Tells::TooLongFor, "allowed input length of ", "OpenRouter"),
+    (Tells::TooLongFor, "exceeded model token limit: ", "Kimi"),
+    (Tells::TooLongFor, "configured context size is ", "ds4"),
+    (Tells::TooLongFor, "number of tokens allowed (", "Gemini"),
+    (Tells::TooLongFor, "`max_new_tokens` must be <= ", "TGI"),
+    (Tells::TooLongFor, "`inputs` must have less than ", "TGI"),
+    (Tells::TooLongFor, "max_model_len=", "vLLM 0.16 to 0.32"),
+    (Tells::TooLongFor, "max_total_tokens=", "vLLM 0.16 to 0.30"),
+    (
+        Tells::TooLong,
+        "maximum context length",
+        "vLLM, OpenAI, Mistral",
+    ),
+    (Tells::TooLong, "maximum model length", "vLLM"),
+    (Tells::TooLong, "model's context length", "vLLM, SGLang"),
+    (Tells::TooLong, "exceeds the context window", "OpenAI"),
+    (
+        Tells::TooLong,
+        "context window exceed",
+        "LiteLLM, opencode#44888; MiniMax",
+    ),
+    (
+        Tells::TooLong,
+        "contextwindowexceeded",
+        "LiteLLM, its exception's name",
+    ),
+    (
+        Tells::TooLong,
+        "context_window_exceeded",
+        "several gateways",
+    ),
+    (
+        Tells::TooLong,
+        "context length exceeded",
+        "Ollama, several gateways",
+    ),
+    (
+        Tells::TooLong,
+        "context_length_exceeded",
+        "OpenAI, its code",
+    ),
+    (Tells::TooLong, "exceeded context length", "Ollama"),
+    (Tells::TooLong, "exceeds context length", "Ollama"),
+    (Tells::TooLong, "available context size", "llama.cpp#15780"),
+    (
+        Tells::TooLong,
+        "exceed_context_size",
+        "llama.cpp#15780, its type",
+    ),
+    (
+        Tells::TooLong,
+        "context size has been exceeded",
+        "LM Studio, lmstudio-bug-tracker#2339",
+    ),
+    (
+        Tells::TooLong,
+        "greater than the context length",
+        "LM Studio",
+    ),
+    (
+        Tells::TooLong,
+        "prompt is too long",
+        "Anthropic, and who imitates it",
+    ),
+    (Tells::TooLong, "prompt too long", "Ollama"),
+    (Tells::TooLong, "input is too long", "Bedrock"),
+    (
+        Tells::TooLong,
+        "prompt is longer than the context",
+        "several",
+    ),
+    (Tells::Limit, "n_ctx: ", "LM Studio"),
+    (Tells::Limit, " tokens > ", "Anthropic"),
+    (Tells::PromptBefore, " input tokens", "vLLM 0.16 to 0.32"),
+    (Tells::PromptBefore, " in the messages", "vLLM, OpenAI"),
+    (Tells::PromptBefore, " in the prompt", "vLLM, OpenAI"),
+    (
+        Tells::PromptBefore,
+        " tokens in the messages",
+        "vLLM, OpenAI",
+    ),
+    (Tells::PromptBefore, " tokens in the prompt", "vLLM, OpenAI"),
+    (
+        Tells::PromptBefore,
+        " tokens from the input messages",
+        "SGLang",
+    ),
+    (Tells::PromptBefore, " `inputs` tokens", "TGI"),
+    (
+        Tells::PromptBefore,
+        " tokens) exceeds the available context size",
+        "llama.cpp since 2025",
+    ),
+    (Tells::PromptBehind, "resulted in ", "vLLM, OpenAI"),
+    (Tells::PromptBehind, "(length ", "vLLM, its engine"),
+    (Tells::PromptBehind, "(total length ", "vLLM 0.6"),
+    (Tells::PromptBehind, "input length (", "SGLang"),
+    (Tells::PromptBehind, "the input (", "SGLang"),
+    (Tells::PromptBehind, "input token count (", "Gemini"),
+    (Tells::PromptBehind, "keep the first ", "LM Studio"),
+    (Tells::PromptBehind, "n_keep: ", "LM Studio"),
+    (Tells::PromptBehind, "prompt is too long: ", "Anthropic"),
+    (Tells::PromptBehind, "request contains ", "xAI"),
+    (Tells::PromptBehind, "(requested: ", "Kimi"),
+    (Tells::PromptBehind, "prompt has ", "ds4"),
+    (Tells::AnswerBehind, "is too large: ", "vLLM 0.11, 0.14"),
+    (Tells::AnswerBehind, "max_tokens=", "vLLM 0.16 to 0.32"),
+    (Tells::AnswerBehind, "max_completion_tokens=", "vLLM"),
+    (Tells::AnswerBehind, "'max_tokens' (", "vLLM 0.12 to 0.15"),
+    (Tells::AnswerBefore, " in the completion", "vLLM, OpenAI"),
+    (Tells::AnswerBefore, " output tokens", "vLLM 0.16 to 0.32"),
+    (Tells::AnswerBefore, " tokens for the completion", "SGLang"),
+    (Tells::AnswerBefore, " `max_new_tokens`", "TGI"),
+];
+
 /// Judges a server's message. `None`: it is about something else.
 pub(super) fn judge(message: &str) -> Option<Overflow> {
     let text = message.to_ascii_lowercase();
-    let limit = first(
-        &text,
-        after,
-        &[
-            "maximum context length is ",
-            "maximum context length of ",
-            "maximum context length (",
-            "maximum model length of ",
-            "model's context length (",
-            "model's context length is only ",
-            "max_model_len=",
-            "max_total_tokens=",
-        ],
-    );
-    let known = [
-        "maximum context length",
-        "maximum model length",
-        "model's context length",
-    ];
-    if limit.is_none() && !known.iter().any(|words| text::has(&text, words)) {
+    let too_long = |(tells, words, _): &(Tells, &str, &str)| match tells {
+        Tells::TooLong => text::has(&text, words),
+        Tells::TooLongFor => after(&text, words).is_some(),
+        _ => false,
+    };
+    if !WORDINGS.iter().any(too_long) {
         return None;
     }
+    let limit = told(&text, &[Tells::TooLongFor, Tells::Limit]);
     // The server gave up before it counted tokens: "contains 90000 characters
     // (more than 65536 characters, which is the upper bound for 4096 input
     // tokens)". That bound is no count of the prompt. Where an answer was asked
@@ -81,35 +251,8 @@ pub(super) fn judge(message: &str) -> Option<Overflow> {
             },
         });
     }
-    let prompt = first(
-        &text,
-        before,
-        &[
-            " input tokens",
-            " in the messages",
-            " in the prompt",
-            " tokens in the messages",
-            " tokens in the prompt",
-        ],
-    )
-    .or_else(|| {
-        first(
-            &text,
-            after,
-            &["resulted in ", "(length ", "input length (", "the input ("],
-        )
-    });
-    let answer = first(
-        &text,
-        after,
-        &[
-            "is too large: ",
-            "max_tokens=",
-            "max_completion_tokens=",
-            "'max_tokens' (",
-        ],
-    )
-    .or_else(|| first(&text, before, &[" in the completion", " output tokens"]));
+    let prompt = told(&text, &[Tells::PromptBefore, Tells::PromptBehind]);
+    let answer = told(&text, &[Tells::AnswerBehind, Tells::AnswerBefore]);
     Some(match (prompt, answer, limit) {
         (Some(prompt), _, Some(limit)) if prompt >= limit => Overflow::Prompt {
             limit: Some(limit),
@@ -123,23 +266,54 @@ pub(super) fn judge(message: &str) -> Option<Overflow> {
     })
 }
 
+/// The first number that a row of one of these kinds tells.
+fn told(text: &str, kinds: &[Tells]) -> Option<u64> {
+    let rows = WORDINGS.iter().filter(|(tells, ..)| kinds.contains(tells));
+    rows.into_iter().find_map(|(tells, words, _)| match tells {
+        Tells::PromptBefore | Tells::AnswerBefore => before(text, words),
+        _ => after(text, words),
+    })
+}
+
 /// The number found beside the first marker that has one.
 fn first(text: &str, side: fn(&str, &str) -> Option<u64>, markers: &[&str]) -> Option<u64> {
     markers.iter().find_map(|marker| side(text, marker))
 }
 
-/// The number right behind `marker`.
+/// The first number right behind `marker`.
 fn after(text: &str, marker: &str) -> Option<u64> {
-    let (_, rest) = text::split(text, marker)?;
-    let end = rest.bytes().take_while(u8::is_ascii_digit).count();
-    parse_integer(text::between(rest, 0, end))
+    let mut text = text;
+    loop {
+        let (_, rest) = text::split(text, marker)?;
+        let end = rest.bytes().take_while(is_digit).count();
+        if let Some(number) = integer(text::between(rest, 0, end)) {
+            return Some(number);
+        }
+        text = rest;
+    }
 }
 
-/// The number right before `marker`.
+/// The first number right before `marker`.
 fn before(text: &str, marker: &str) -> Option<u64> {
-    let (rest, _) = text::split(text, marker)?;
-    let digits = rest.bytes().rev().take_while(u8::is_ascii_digit).count();
-    parse_integer(text::from(rest, rest.len() - digits))
+    let mut text = text;
+    loop {
+        let (front, rest) = text::split(text, marker)?;
+        let digits = front.bytes().rev().take_while(is_digit).count();
+        if let Some(number) = integer(text::from(front, front.len() - digits)) {
+            return Some(number);
+        }
+        text = rest;
+    }
+}
+
+/// Of a number that may have commas between its thousands.
+fn is_digit(byte: &u8) -> bool {
+    byte.is_ascii_digit() || *byte == b','
+}
+
+fn integer(text: &str) -> Option<u64> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    parse_integer(&digits)
 }
 
 #[cfg(test)]
@@ -278,6 +452,62 @@ mod tests {
                 "Input length (5000) exceeds model's maximum context length (4096).",
                 prompt(4096, 5000),
             ),
+            // other servers, by the sources of the table
+            (
+                "Requested token count exceeds the model's maximum context length of 8192 tokens. You requested a total of 9000 tokens: 5000 tokens from the input messages and 4000 tokens for the completion.",
+                answer(8192, 9000),
+            ),
+            (
+                "The input (61709 tokens) is longer than the model's context length (40960 tokens).",
+                prompt(40_960, 61_709),
+            ),
+            (
+                "litellm.ContextWindowExceededError: litellm.BadRequestError: Context Window exceeded for given call.",
+                Some(Overflow::Prompt {
+                    limit: None,
+                    requested: None,
+                }),
+            ),
+            (
+                "request (14429 tokens) exceeds the available context size (8192 tokens), try increasing it",
+                prompt(8192, 14_429),
+            ),
+            (
+                "Trying to keep the first 111490 tokens when context the overflows. However, the model is loaded with context length of only 32768 tokens, which is not enough.",
+                prompt(32_768, 111_490),
+            ),
+            (
+                "The number of tokens to keep from the initial prompt is greater than the context length (n_keep: 14429 >= n_ctx: 8192).",
+                prompt(8192, 14_429),
+            ),
+            (
+                "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 17 `inputs` tokens and 10000 `max_new_tokens`",
+                answer(4096, 10_017),
+            ),
+            (
+                "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens and 100 `max_new_tokens`",
+                prompt(4096, 5000),
+            ),
+            (
+                "prompt is too long: 208310 tokens > 200000 maximum",
+                prompt(200_000, 208_310),
+            ),
+            (
+                "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
+                prompt(131_072, 537_812),
+            ),
+            (
+                "The input token count (1,048,577) exceeds the maximum number of tokens allowed (1,048,576).",
+                prompt(1_048_576, 1_048_577),
+            ),
+            (
+                "Your request exceeded model token limit: 262144 (requested: 300000)",
+                prompt(262_144, 300_000),
+            ),
+            (
+                "The prompt (total length 25938) is too long to fit into the model (context length 4096).",
+                prompt(4096, 25_938),
+            ),
             // numbers that are none
             (
                 "maximum context length exceeded",
@@ -300,6 +530,10 @@ mod tests {
             ),
             ("temperature must be in [0, 2], got 5.0.", None),
             ("Bearer error is too large: 5", None),
+            (
+                "Rate limit reached: 30000 tokens per minute, requested 40000",
+                None,
+            ),
             ("The prompt has 7 input characters too many", None),
             ("", None),
         ] {

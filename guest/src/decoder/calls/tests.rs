@@ -326,6 +326,12 @@ fn a_name_may_come_in_fragments_or_grow() {
         r#"[{"index":0,"function":{"name":"weather","arguments":"{}"}}]"#,
     ]);
     assert_eq!(said[0], "call 0 x get_weather");
+    // Where there are no ids, a call without arguments and another one are not one name.
+    let said = calls(&[
+        r#"[{"index":0,"function":{"name":"now"}}]"#,
+        r#"[{"index":0,"function":{"name":"f","arguments":"{}"}}]"#,
+    ]);
+    assert_eq!(said.len(), 5, "{said:?}");
     // Another id is another call, and so is another index.
     for second in [
         r#"[{"index":0,"id":"y","function":{"name":"g"}}]"#,

@@ -399,3 +399,51 @@ fn a_giant_id_is_cut_before_anything_is_made_of_it() {
     }
     assert_eq!(events.len(), 2);
 }
+
+#[test]
+fn an_error_in_a_stream_is_one_in_any_shape_and_quotes_the_server() {
+    let text = format!("data: {}\n\n", chunk(r#"{"content":"x"}"#, "null"));
+    let too_long =
+        "maximum context length is 10 tokens. However, your messages resulted in 12 tokens.";
+    for (body, kind, words) in [
+        (r#"data: {"error_type":"t","error_message":"it broke"}"#.to_owned(), ErrorKind::Server, "it broke"),
+        (r#"data: {"detail":"it broke"}"#.to_owned(), ErrorKind::Server, "it broke"),
+        (r#"data: {"message":"it broke","code":400}"#.to_owned(), ErrorKind::InvalidRequest, "it broke"),
+        (r#"data: {"msg":"it broke"}"#.to_owned(), ErrorKind::Server, "it broke"),
+        (r#"data: {"errors":[{"message":"it broke"}]}"#.to_owned(), ErrorKind::Server, "it broke"),
+        (r#"data: {"errors":["it broke"]}"#.to_owned(), ErrorKind::Server, "it broke"),
+        (r#"data: {"type":"error","what":"it broke"}"#.to_owned(), ErrorKind::Server, "it broke"),
+        (r#"data: {"status":"error","what":"it broke"}"#.to_owned(), ErrorKind::Server, "it broke"),
+        (r#"data: {"success":false,"what":"it broke"}"#.to_owned(), ErrorKind::Server, "it broke"),
+        (r#"data: {"choices":[{"error":{"message":"it broke","code":429}}]}"#.to_owned(), ErrorKind::RateLimited, "it broke"),
+        (r#"data: {"error":{"message":"failed","metadata":{"raw":"{\"error\":{\"message\":\"it broke\"}}"}}}"#.to_owned(), ErrorKind::Server, "it broke"),
+        ("event: error\ndata: it broke".to_owned(), ErrorKind::Server, "it broke"),
+        ("event: error\ndata: {\"what\":\"it broke\"}".to_owned(), ErrorKind::Server, "it broke"),
+        ("error: {\"message\":\"it broke\"}".to_owned(), ErrorKind::Server, "it broke"),
+        ("error: it broke".to_owned(), ErrorKind::Server, "it broke"),
+        ("{\"error\":\"it broke\"}".to_owned(), ErrorKind::Server, "it broke"),
+        ("<p>it broke</p>".to_owned(), ErrorKind::Interrupted, "it broke"),
+        ("it broke".to_owned(), ErrorKind::Interrupted, "it broke"),
+        (format!("data: {{\"detail\":\"{too_long}\"}}"), ErrorKind::ContextOverflow, "12 tokens"),
+        (format!("event: error\ndata: {too_long}"), ErrorKind::ContextOverflow, "12 tokens"),
+        (r#"data: {"error":{"message":"too long","type":"exceed_context_size_error","n_prompt_tokens":12,"n_ctx":10}}"#.to_owned(), ErrorKind::ContextOverflow, "too long"),
+        (r#"data: {"error":"Unexpected endpoint or method."}"#.to_owned(), ErrorKind::InvalidConfig, "endpoint"),
+    ] {
+        for before in [": hello\n\n", &text] {
+            let all = format!("{before}{body}\n\ndata: [DONE]\n\n");
+            for size in [1, all.len()] {
+                let pieces = all.as_bytes().chunks(size);
+                let (events, outcome) = run(decoder(false), 200, "text/event-stream", pieces);
+                let error = outcome.expect_err(&all);
+                assert_eq!(error.kind, kind, "{all} by {size}: {}", error.message);
+                assert!(error.message.contains(words), "{all}: {}", error.message);
+                let given = short(&events).contains(&"text x".to_owned());
+                assert_eq!(given, before == text, "{all}");
+                if error.kind == ErrorKind::ContextOverflow {
+                    assert_eq!((error.limit, error.requested), (Some(10), Some(12)));
+                    assert!(!error.retryable);
+                }
+            }
+        }
+    }
+}
