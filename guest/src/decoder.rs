@@ -256,7 +256,7 @@ impl Decoder {
                             return Err(error::from_event(&self.context, self.status, data));
                         }
                         sse::Found::Stray => {
-                            self.answer.stray(data);
+                            self.answer.keep_stray(data);
                             continue;
                         }
                     }
@@ -330,15 +330,11 @@ impl Decoder {
     }
 
     fn done(&mut self, end: End, out: &mut Vec<Event>) -> Result<(), Error> {
-        if !self.answer.may_end(end) {
-            return Err(self.interrupted(None, self.answer.started));
-        }
-        if let Some(word) = self.answer.broken_off() {
-            return Err(broken_off(&self.context, self.status, word));
-        }
         self.settle();
-        self.answer.end(end, out);
-        Ok(())
+        match ends_well(&self.context, self.status, &mut self.answer, end, out)? {
+            true => Ok(()),
+            false => Err(self.interrupted(None, self.answer.started)),
+        }
     }
 
     /// A whole answer to a streaming request; proxies do that.
@@ -367,11 +363,7 @@ impl Decoder {
         }
         let too_much = |limit| too_much(&self.context, self.status, limit);
         self.answer.chunk(chunk, true, out).map_err(too_much)?;
-        if let Some(word) = self.answer.broken_off() {
-            return Err(broken_off(&self.context, self.status, word));
-        }
-        self.answer.end(End::Whole, out);
-        Ok(())
+        self.done(End::Whole, out)
     }
 
     /// A body that is no answer, with a status that says it is one.
@@ -450,11 +442,7 @@ impl Data<'_> {
             return Ok(false);
         }
         if data == b"[DONE]" {
-            if let Some(word) = self.answer.broken_off() {
-                return Err(broken_off(context, status, word));
-            }
-            if self.answer.may_end(End::Done) {
-                self.answer.end(End::Done, out);
+            if ends_well(context, status, self.answer, End::Done, out)? {
                 return Ok(true);
             }
             let what =
@@ -470,7 +458,7 @@ impl Data<'_> {
         if data.first() != Some(&b'{') {
             // Servers keep connections alive with such data, too. If the answer fails, they may say
             // why.
-            self.answer.stray(data);
+            self.answer.keep_stray(data);
             return Ok(false);
         }
         let text = text::lossy(data);
@@ -499,20 +487,36 @@ impl Data<'_> {
     }
 }
 
+/// Ends the answer, if this is its good end. False: it is not complete.
+///
+/// # Errors
 /// The server says by its finish reason that it gave the answer up. What caused it may be gone when
 /// the request comes again; what was given is the host's to judge.
-fn broken_off(context: &Context, status: u16, word: &str) -> Error {
+fn ends_well(
+    context: &Context,
+    status: u16,
+    answer: &mut Answer,
+    end: End,
+    out: &mut Vec<Event>,
+) -> Result<bool, Error> {
+    let Some(word) = answer.broken_off() else {
+        let ends = answer.may_end(end);
+        if ends {
+            answer.end(end, out);
+        }
+        return Ok(ends);
+    };
     let what = text::concat(&[
         "the server ended the answer before it was complete: its finish reason is \"",
         word,
         "\"",
     ]);
-    Error {
+    Err(Error {
         status: Some(status),
         request_sent: true,
         retryable: true,
         ..Error::new(ErrorKind::Interrupted, error::say(context, &what, "", ""))
-    }
+    })
 }
 
 fn protocol(context: &Context, status: u16, what: &str) -> Error {

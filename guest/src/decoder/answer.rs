@@ -125,7 +125,7 @@ impl Answer {
 
     /// Keeps data of the stream that are no JSON object, if they say anything.
     #[cold]
-    pub(super) fn stray(&mut self, data: &[u8]) {
+    pub(super) fn keep_stray(&mut self, data: &[u8]) {
         if self.stray.is_none() && !data.eq_ignore_ascii_case(b"null") {
             self.stray = Some(quote::quote_bytes(data, quote::MAX_SNIPPET));
         }
@@ -223,7 +223,7 @@ impl Answer {
             // A named tool choice ends with `stop`.
             Some(FinishReason::Stop) | None if !self.calls.is_empty() => FinishReason::ToolCalls,
             // A word of the server's own beside a call that can be used.
-            Some(FinishReason::Other(_)) if self.calls.any_valid => FinishReason::ToolCalls,
+            Some(FinishReason::Other(_)) if self.calls.any_valid() => FinishReason::ToolCalls,
             Some(reason) => reason,
             None => FinishReason::Other("unknown".to_owned()),
         };
@@ -235,12 +235,14 @@ impl Answer {
         out.push(Event::Finish(reason));
     }
 
-    /// Whether the answer may end here: with a finish reason that nothing of the answer came behind,
-    /// or by `[DONE]`, with a finish reason or behind calls that are whole.
+    /// Whether the answer may end here: a whole one always, one that ended with its body by a finish
+    /// reason that nothing of it came behind, and by `[DONE]` with a finish reason, or behind calls
+    /// that are whole.
     pub(super) fn may_end(&self, end: End) -> bool {
         match end {
             End::Done => self.reason.is_some() || self.calls.are_valid(),
-            _ => self.reason.is_some() && !self.went_on,
+            End::Body => self.reason.is_some() && !self.went_on,
+            End::Whole => true,
         }
     }
 

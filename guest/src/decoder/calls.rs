@@ -58,8 +58,6 @@ pub(super) struct Calls {
     pub late: bool,
     /// Two calls came with one id.
     pub shared_id: bool,
-    /// A call ended whose arguments are JSON, or none.
-    pub any_valid: bool,
     /// Names of the calls whose arguments are no JSON.
     pub invalid: Vec<String>,
     /// Names of the calls whose arguments came as JSON that is neither text nor an object.
@@ -95,6 +93,11 @@ impl Calls {
     pub(super) fn are_valid(&self) -> bool {
         let valid = |call: &Call| call.ended || Raw::parse(&call.arguments).is_ok();
         !self.calls.is_empty() && self.invalid.is_empty() && self.calls.iter().all(valid)
+    }
+
+    /// Of the calls, all of which have ended, one has JSON for arguments, or none.
+    pub(super) fn any_valid(&self) -> bool {
+        self.calls.len() > self.invalid.len()
     }
 
     /// Takes one piece. `answer` is the answer's id, of which an id is made for
@@ -224,7 +227,6 @@ impl Calls {
                 arguments = "{}".to_owned();
                 valid = true;
             }
-            self.any_valid |= valid;
             if !valid {
                 self.invalid.push(call.name.clone());
             }

@@ -48,179 +48,124 @@ enum Tells {
     AnswerBefore,
 }
 
-/// The words of servers, in lower case, and who says so. Of several rows that tell the same number
-/// the first counts that is found with one.
-const WORDINGS: &[(Tells, &str, &str)] = &[
+/// The words of servers, in lower case, and who says so, by what they tell. Of several that tell the
+/// same number the first counts that is found with one.
+const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
     (
         Tells::TooLongFor,
-        "maximum context length is ",
-        "vLLM 0.11 to 0.32, OpenAI",
-    ),
-    (
-        Tells::TooLongFor,
-        "maximum context length of ",
-        "SGLang, hermes-agent#83521",
-    ),
-    (
-        Tells::TooLongFor,
-        "maximum context length (",
-        "vLLM 0.12 to 0.15",
-    ),
-    (
-        Tells::TooLongFor,
-        "maximum model length of ",
-        "vLLM 0.11 to 0.30, its engine",
-    ),
-    (
-        Tells::TooLongFor,
-        "model's context length (",
-        "SGLang, Qwen3#1321",
-    ),
-    (
-        Tells::TooLongFor,
-        "model's context length is only ",
-        "vLLM 0.16, 0.17",
-    ),
-    (
-        Tells::TooLongFor,
-        "into the model (context length ",
-        "vLLM 0.6, vllm#12165",
-    ),
-    (
-        Tells::TooLongFor,
-        "context length of only ",
-        "LM Studio, lmstudio-bug-tracker#237",
-    ),
-    (
-        Tells::TooLongFor,
-        "available context size (",
-        "llama.cpp since 2025",
-    ),
-    (Tells::TooLongFor, "maximum prompt length is ", "xAI"),
-    (Tells::TooLongFor, "allowed input length of ", "OpenRouter"),
-    (Tells::TooLongFor, "exceeded model token limit: ", "Kimi"),
-    (Tells::TooLongFor, "configured context size is ", "ds4"),
-    (Tells::TooLongFor, "number of tokens allowed (", "Gemini"),
-    (Tells::TooLongFor, "`max_new_tokens` must be <= ", "TGI"),
-    (Tells::TooLongFor, "`inputs` must have less than ", "TGI"),
-    (Tells::TooLongFor, "max_model_len=", "vLLM 0.16 to 0.32"),
-    (Tells::TooLongFor, "max_total_tokens=", "vLLM 0.16 to 0.30"),
-    (
-        Tells::TooLong,
-        "maximum context length",
-        "vLLM, OpenAI, Mistral",
-    ),
-    (Tells::TooLong, "maximum model length", "vLLM"),
-    (Tells::TooLong, "model's context length", "vLLM, SGLang"),
-    (Tells::TooLong, "exceeds the context window", "OpenAI"),
-    (
-        Tells::TooLong,
-        "context window exceed",
-        "LiteLLM, opencode#44888; MiniMax",
+        &[
+            ("maximum context length is ", "vLLM 0.11 to 0.32, OpenAI"),
+            ("maximum context length of ", "SGLang, hermes-agent#83521"),
+            ("maximum context length (", "vLLM 0.12 to 0.15"),
+            ("maximum model length of ", "vLLM 0.11 to 0.30, its engine"),
+            ("model's context length (", "SGLang, Qwen3#1321"),
+            ("model's context length is only ", "vLLM 0.16, 0.17"),
+            ("into the model (context length ", "vLLM 0.6, vllm#12165"),
+            (
+                "context length of only ",
+                "LM Studio, lmstudio-bug-tracker#237",
+            ),
+            ("available context size (", "llama.cpp since 2025"),
+            ("maximum prompt length is ", "xAI"),
+            ("allowed input length of ", "OpenRouter"),
+            ("exceeded model token limit: ", "Kimi"),
+            ("configured context size is ", "ds4"),
+            ("number of tokens allowed (", "Gemini"),
+            ("`max_new_tokens` must be <= ", "TGI"),
+            ("`inputs` must have less than ", "TGI"),
+            ("max_model_len=", "vLLM 0.16 to 0.32"),
+            ("max_total_tokens=", "vLLM 0.16 to 0.30"),
+        ],
     ),
     (
         Tells::TooLong,
-        "contextwindowexceeded",
-        "LiteLLM, its exception's name",
+        &[
+            ("maximum context length", "vLLM, OpenAI, Mistral"),
+            ("maximum model length", "vLLM"),
+            ("model's context length", "vLLM, SGLang"),
+            ("exceeds the context window", "OpenAI"),
+            ("context window exceed", "LiteLLM, opencode#44888; MiniMax"),
+            ("contextwindowexceeded", "LiteLLM, its exception's name"),
+            ("context_window_exceeded", "several gateways"),
+            ("context length exceeded", "Ollama, several gateways"),
+            ("context_length_exceeded", "OpenAI, its code"),
+            ("exceeded context length", "Ollama"),
+            ("exceeds context length", "Ollama"),
+            ("available context size", "llama.cpp#15780"),
+            ("exceed_context_size", "llama.cpp#15780, its type"),
+            (
+                "context size has been exceeded",
+                "LM Studio, lmstudio-bug-tracker#2339",
+            ),
+            ("greater than the context length", "LM Studio"),
+            ("prompt is too long", "Anthropic, and who imitates it"),
+            ("prompt too long", "Ollama"),
+            ("input is too long", "Bedrock"),
+            ("prompt is longer than the context", "several"),
+        ],
     ),
     (
-        Tells::TooLong,
-        "context_window_exceeded",
-        "several gateways",
+        Tells::Limit,
+        &[("n_ctx: ", "LM Studio"), (" tokens > ", "Anthropic")],
     ),
-    (
-        Tells::TooLong,
-        "context length exceeded",
-        "Ollama, several gateways",
-    ),
-    (
-        Tells::TooLong,
-        "context_length_exceeded",
-        "OpenAI, its code",
-    ),
-    (Tells::TooLong, "exceeded context length", "Ollama"),
-    (Tells::TooLong, "exceeds context length", "Ollama"),
-    (Tells::TooLong, "available context size", "llama.cpp#15780"),
-    (
-        Tells::TooLong,
-        "exceed_context_size",
-        "llama.cpp#15780, its type",
-    ),
-    (
-        Tells::TooLong,
-        "context size has been exceeded",
-        "LM Studio, lmstudio-bug-tracker#2339",
-    ),
-    (
-        Tells::TooLong,
-        "greater than the context length",
-        "LM Studio",
-    ),
-    (
-        Tells::TooLong,
-        "prompt is too long",
-        "Anthropic, and who imitates it",
-    ),
-    (Tells::TooLong, "prompt too long", "Ollama"),
-    (Tells::TooLong, "input is too long", "Bedrock"),
-    (
-        Tells::TooLong,
-        "prompt is longer than the context",
-        "several",
-    ),
-    (Tells::Limit, "n_ctx: ", "LM Studio"),
-    (Tells::Limit, " tokens > ", "Anthropic"),
-    (Tells::PromptBefore, " input tokens", "vLLM 0.16 to 0.32"),
-    (Tells::PromptBefore, " in the messages", "vLLM, OpenAI"),
-    (Tells::PromptBefore, " in the prompt", "vLLM, OpenAI"),
     (
         Tells::PromptBefore,
-        " tokens in the messages",
-        "vLLM, OpenAI",
+        &[
+            (" input tokens", "vLLM 0.16 to 0.32"),
+            (" in the messages", "vLLM, OpenAI"),
+            (" in the prompt", "vLLM, OpenAI"),
+            (" tokens in the messages", "vLLM, OpenAI"),
+            (" tokens in the prompt", "vLLM, OpenAI"),
+            (" tokens from the input messages", "SGLang"),
+            (" `inputs` tokens", "TGI"),
+            (
+                " tokens) exceeds the available context size",
+                "llama.cpp since 2025",
+            ),
+        ],
     ),
-    (Tells::PromptBefore, " tokens in the prompt", "vLLM, OpenAI"),
     (
-        Tells::PromptBefore,
-        " tokens from the input messages",
-        "SGLang",
+        Tells::PromptBehind,
+        &[
+            ("resulted in ", "vLLM, OpenAI"),
+            ("(length ", "vLLM, its engine"),
+            ("(total length ", "vLLM 0.6"),
+            ("input length (", "SGLang"),
+            ("the input (", "SGLang"),
+            ("input token count (", "Gemini"),
+            ("keep the first ", "LM Studio"),
+            ("n_keep: ", "LM Studio"),
+            ("prompt is too long: ", "Anthropic"),
+            ("request contains ", "xAI"),
+            ("(requested: ", "Kimi"),
+            ("prompt has ", "ds4"),
+        ],
     ),
-    (Tells::PromptBefore, " `inputs` tokens", "TGI"),
     (
-        Tells::PromptBefore,
-        " tokens) exceeds the available context size",
-        "llama.cpp since 2025",
+        Tells::AnswerBehind,
+        &[
+            ("is too large: ", "vLLM 0.11, 0.14"),
+            ("max_tokens=", "vLLM 0.16 to 0.32"),
+            ("max_completion_tokens=", "vLLM"),
+            ("'max_tokens' (", "vLLM 0.12 to 0.15"),
+        ],
     ),
-    (Tells::PromptBehind, "resulted in ", "vLLM, OpenAI"),
-    (Tells::PromptBehind, "(length ", "vLLM, its engine"),
-    (Tells::PromptBehind, "(total length ", "vLLM 0.6"),
-    (Tells::PromptBehind, "input length (", "SGLang"),
-    (Tells::PromptBehind, "the input (", "SGLang"),
-    (Tells::PromptBehind, "input token count (", "Gemini"),
-    (Tells::PromptBehind, "keep the first ", "LM Studio"),
-    (Tells::PromptBehind, "n_keep: ", "LM Studio"),
-    (Tells::PromptBehind, "prompt is too long: ", "Anthropic"),
-    (Tells::PromptBehind, "request contains ", "xAI"),
-    (Tells::PromptBehind, "(requested: ", "Kimi"),
-    (Tells::PromptBehind, "prompt has ", "ds4"),
-    (Tells::AnswerBehind, "is too large: ", "vLLM 0.11, 0.14"),
-    (Tells::AnswerBehind, "max_tokens=", "vLLM 0.16 to 0.32"),
-    (Tells::AnswerBehind, "max_completion_tokens=", "vLLM"),
-    (Tells::AnswerBehind, "'max_tokens' (", "vLLM 0.12 to 0.15"),
-    (Tells::AnswerBefore, " in the completion", "vLLM, OpenAI"),
-    (Tells::AnswerBefore, " output tokens", "vLLM 0.16 to 0.32"),
-    (Tells::AnswerBefore, " tokens for the completion", "SGLang"),
-    (Tells::AnswerBefore, " `max_new_tokens`", "TGI"),
+    (
+        Tells::AnswerBefore,
+        &[
+            (" in the completion", "vLLM, OpenAI"),
+            (" output tokens", "vLLM 0.16 to 0.32"),
+            (" tokens for the completion", "SGLang"),
+            (" `max_new_tokens`", "TGI"),
+        ],
+    ),
 ];
 
 /// Judges a server's message. `None`: it is about something else.
 pub(super) fn judge(message: &str) -> Option<Overflow> {
     let text = message.to_ascii_lowercase();
-    let too_long = |(tells, words, _): &(Tells, &str, &str)| match tells {
-        Tells::TooLong => text::has(&text, words),
-        Tells::TooLongFor => after(&text, words).is_some(),
-        _ => false,
-    };
-    if !WORDINGS.iter().any(too_long) {
+    let said = words_of(Tells::TooLong).any(|words| text::has(&text, words));
+    if !said && told(&text, &[Tells::TooLongFor]).is_none() {
         return None;
     }
     let limit = told(&text, &[Tells::TooLongFor, Tells::Limit]);
@@ -266,12 +211,20 @@ pub(super) fn judge(message: &str) -> Option<Overflow> {
     })
 }
 
-/// The first number that a row of one of these kinds tells.
+/// All words that tell this.
+fn words_of(kind: Tells) -> impl Iterator<Item = &'static str> {
+    let groups = WORDINGS.iter().filter(move |(tells, _)| *tells == kind);
+    groups.flat_map(|(_, rows)| rows.iter().map(|(words, _)| *words))
+}
+
+/// The first number that words of one of these kinds tell.
 fn told(text: &str, kinds: &[Tells]) -> Option<u64> {
-    let rows = WORDINGS.iter().filter(|(tells, ..)| kinds.contains(tells));
-    rows.into_iter().find_map(|(tells, words, _)| match tells {
-        Tells::PromptBefore | Tells::AnswerBefore => before(text, words),
-        _ => after(text, words),
+    kinds.iter().find_map(|kind| {
+        let side = match kind {
+            Tells::PromptBefore | Tells::AnswerBefore => before,
+            _ => after,
+        };
+        words_of(*kind).find_map(|words| side(text, words))
     })
 }
 
