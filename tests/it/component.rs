@@ -46,7 +46,7 @@ fn the_component_exports_the_world_provider_what_is_beside_it_and_a_manifest() {
 }
 
 #[test]
-fn the_component_is_at_most_256_kb() {
+fn the_component_is_at_most_400_kb() {
     assert!(
         EMBEDDED.len() <= SIZE_LIMIT,
         "the component has {} bytes",

@@ -85,6 +85,10 @@ impl Template {
 
     /// What follows `after`, with which `bytes` have to begin, but for numbers of the account. They are kept.
     fn strip_after<'b>(&mut self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        if self.account.is_none() {
+            self.recounted = false;
+            return strip(bytes, &self.after);
+        }
         let (mut known, mut given) = (0, 0);
         let mut changed = false;
         loop {
@@ -130,12 +134,17 @@ impl Template {
         chunk::counts(&mut json).ok()?
     }
 
+    /// Forgets the last chunk: the next event goes the long way.
+    pub(super) fn forget(&mut self) {
+        self.before.clear();
+    }
+
     /// Keeps what is around the only text of a chunk that was read from `source`, if it has one.
     pub(super) fn learn(&mut self, source: &[u8], chunk: &Chunk<'_>) {
         if self.misses >= MAX_MISSES || source.len() > MAX_KEPT {
             return;
         }
-        let Some((place, text)) = only_text(chunk) else {
+        let Some((place, Cow::Borrowed(text))) = only_text(chunk) else {
             return;
         };
         // The text is a part of the source, or was made from it: then it is not found there.
@@ -167,7 +176,7 @@ impl Template {
 }
 
 /// The text of a chunk that brings nothing else, an account perhaps, as it stands in the chunk.
-fn only_text<'c>(chunk: &'c Chunk<'_>) -> Option<(Place, &'c str)> {
+pub(super) fn only_text<'c, 'a>(chunk: &'c Chunk<'a>) -> Option<(Place, &'c Cow<'a, str>)> {
     let choice = chunk.choices.first.as_ref()?;
     let delta = choice.delta.as_ref()?;
     let more = !chunk.choices.rest.is_empty()
@@ -179,18 +188,14 @@ fn only_text<'c>(chunk: &'c Chunk<'_>) -> Option<(Place, &'c str)> {
     if more {
         return None;
     }
-    let (place, text) = match (&delta.content.0, &delta.thinking.0, &delta.tool_calls[..]) {
-        (Some(text), None, []) => (Place::Content, text),
-        (None, Some(text), []) => (Place::Thinking, text),
+    match (&delta.content.0, &delta.thinking.0, &delta.tool_calls[..]) {
+        (Some(text), None, []) => Some((Place::Content, text)),
+        (None, Some(text), []) => Some((Place::Thinking, text)),
         (None, None, [call]) if call.id.0.is_none() && call.function.name.0.is_none() => {
             let text = call.function.arguments.0.as_ref()?;
-            (Place::Arguments(call.index?), text)
+            Some((Place::Arguments(call.index?), text))
         }
-        _ => return None,
-    };
-    match text {
-        Cow::Borrowed(text) => Some((place, text)),
-        Cow::Owned(_) => None,
+        _ => None,
     }
 }
 
@@ -201,20 +206,37 @@ fn around(bytes: &[u8], part: &str) -> Option<(usize, usize)> {
     Some((before, behind))
 }
 
-/// What follows `front`, if `bytes` begin with it.
+/// What follows `front`, if `bytes` begin with it. The last sixteen bytes are compared at once, too,
+/// some of them for the second time.
 fn strip<'b>(bytes: &'b [u8], front: &[u8]) -> Option<&'b [u8]> {
-    match common(bytes, front) == front.len() {
-        true => bytes.get(front.len()..),
-        false => None,
+    let (found, rest) = bytes.split_at_checked(front.len())?;
+    let (mut a, mut b) = (found, front);
+    while let (Some((x, behind_x)), Some((y, behind_y))) =
+        (a.split_first_chunk(), b.split_first_chunk())
+    {
+        if u128::from_le_bytes(*x) != u128::from_le_bytes(*y) {
+            return None;
+        }
+        (a, b) = (behind_x, behind_y);
     }
+    let is_same = match (found.last_chunk(), front.last_chunk()) {
+        (Some(x), Some(y)) => u128::from_le_bytes(*x) == u128::from_le_bytes(*y),
+        _ => a == b,
+    };
+    is_same.then_some(rest)
 }
 
-/// With how many equal bytes two slices begin. Sixteen are compared at once: on WebAssembly, `==` takes one after the other.
+/// With how many equal bytes two slices begin. Sixteen are compared at once: on WebAssembly, `==`
+/// takes one after the other.
 fn common(a: &[u8], b: &[u8]) -> usize {
     let (a_chunks, b_chunks) = (a.as_chunks::<16>().0, b.as_chunks::<16>().0);
-    let same =
-        |(a, b): &(&[u8; 16], &[u8; 16])| u128::from_le_bytes(**a) == u128::from_le_bytes(**b);
-    let mut length = 16 * a_chunks.iter().zip(b_chunks).take_while(same).count();
+    let mut same = 0;
+    while let (Some(a), Some(b)) = (a_chunks.get(same), b_chunks.get(same))
+        && u128::from_le_bytes(*a) == u128::from_le_bytes(*b)
+    {
+        same += 1;
+    }
+    let mut length = 16 * same;
     while let (Some(a), Some(b)) = (a.get(length), b.get(length))
         && a == b
     {
