@@ -23,6 +23,8 @@ pub fn decode(frames: &[Bytes]) -> Read {
         },
         cost: None,
         reasoning: false,
+        many_choices: false,
+        notes: Vec::new(),
     });
     let mut read = Read::default();
     let mut events = Vec::new();

@@ -126,6 +126,8 @@ fn decode(exchange: &Exchange, pieces: &[&[u8]]) -> (Vec<Event>, Option<Error>) 
         },
         cost: exchange.cost,
         reasoning: exchange.reasoning,
+        many_choices: false,
+        notes: Vec::new(),
     });
     let mut events = Vec::new();
     decoder.head(exchange.status, &exchange.headers);

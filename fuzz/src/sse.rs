@@ -7,22 +7,26 @@ use futures_core::Stream;
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
-use vllm_provider::sse::{Parser, TooLong};
+use vllm_provider::sse::{Found, Parser, TooLong};
 
-/// What a parser makes of a stream: the events, and what the end left unfinished.
-type Events = Result<(Vec<Vec<u8>>, Option<Vec<u8>>), TooLong>;
+/// What a parser makes of a stream.
+type Events = Result<Vec<(Vec<u8>, Found)>, TooLong>;
 
-fn events(pieces: &[&[u8]]) -> Events {
-    let mut parser = Parser::new();
+fn events(mut parser: Parser, pieces: &[&[u8]]) -> Events {
     let mut events = Vec::new();
     for piece in pieces {
         let mut input = *piece;
-        while let Some(data) = parser.next(&mut input)? {
-            events.push(data.to_vec());
+        while let Some((data, found)) = parser.next_event(&mut input)? {
+            events.push((data.to_vec(), found));
         }
         assert!(input.is_empty(), "everything is taken");
     }
-    Ok((events, parser.unfinished().map(<[u8]>::to_vec)))
+    Ok(events)
+}
+
+/// The same of a lenient parser, with what an end of the stream gives.
+fn lenient_events(pieces: &[&[u8]]) -> Events {
+    events(Parser::lenient(), &[pieces, &[b"\n\n"]].concat())
 }
 
 /// `[cut: 4][stream]`: the events do not depend on where the stream was cut.
@@ -30,9 +34,11 @@ pub(crate) fn sse(data: &[u8]) {
     let mut input = Input::new(data);
     let choice = input.u32();
     let ways = cuts(input.rest(), choice);
-    let whole = events(&ways[0]);
+    let whole = events(Parser::new(), &ways[0]);
+    let lenient = lenient_events(&ways[0]);
     for way in &ways[1..] {
-        assert_eq!(events(way), whole);
+        assert_eq!(events(Parser::new(), way), whole);
+        assert_eq!(lenient_events(way), lenient);
     }
 }
 
@@ -41,8 +47,8 @@ pub(crate) fn sse(data: &[u8]) {
 /// and drops an event whose last line ends in a CR at the end of the stream. Declared differences of ours: it has bytes where
 /// the standard has text, and a limit (that no input here reaches).
 pub(crate) fn sse_whatwg(data: &[u8]) {
-    let (ours, _) = events(&[data]).expect("short");
-    let text = |event: &Vec<u8>| String::from_utf8_lossy(event).into_owned();
+    let ours = events(Parser::new(), &[data]).expect("short");
+    let text = |(event, _): &(Vec<u8>, Found)| String::from_utf8_lossy(event).into_owned();
     let ours: Vec<String> = ours.iter().map(text).collect();
     assert_eq!(ours, whatwg::data_of_events(data));
 

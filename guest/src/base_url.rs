@@ -19,6 +19,48 @@ use crate::text;
 /// Used when the configuration names none.
 pub const DEFAULT_BASE_URL: &str = "http://127.0.0.1:8000/v1";
 
+/// Endpoints of an OpenAI-compatible server, which users paste as a base URL with all that stands
+/// before them. Of two that end alike, the longer one comes first.
+const ENDPOINTS: [&str; 12] = [
+    "/chat/completions",
+    "/completions",
+    "/chat",
+    "/models",
+    "/embeddings",
+    "/responses",
+    "/messages",
+    "/tokenize",
+    "/detokenize",
+    "/health",
+    "/version",
+    "/metrics",
+];
+
+/// What stands before the endpoint that a URL without a query ends in, and the endpoint.
+pub(crate) fn endpoint(url: &str) -> Option<(&str, &'static str)> {
+    let (_, behind) = text::split(url, "://")?;
+    let (_, path) = text::cut(behind, text::first_of(behind, b"/"));
+    let endpoint = endpoint_of(path)?;
+    Some((url.strip_suffix(endpoint)?, endpoint))
+}
+
+/// The endpoint that a path ends in.
+fn endpoint_of(path: &str) -> Option<&'static str> {
+    let mut endpoints = ENDPOINTS.iter().copied();
+    endpoints.find(|endpoint| path.ends_with(endpoint))
+}
+
+/// What a base URL does that is `right` with an endpoint behind it.
+pub(crate) fn endpoint_advice(right: &str, endpoint: &str) -> String {
+    let advice = [
+        "ends in the endpoint ",
+        endpoint,
+        ", which is added to it; write ",
+        right,
+    ];
+    text::concat(&advice)
+}
+
 /// `http` or `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
@@ -163,6 +205,17 @@ impl BaseUrl {
     /// The same for messages: without the query.
     pub fn display(&self, resource: &str) -> String {
         text::concat(&[&self.origin(), &self.path, "/", resource])
+    }
+
+    /// What is wrong with the base URL, if it ends in an endpoint.
+    pub(crate) fn endpoint_advice(&self) -> Option<String> {
+        if self.has_v1() {
+            return None;
+        }
+        let endpoint = endpoint_of(&self.path)?;
+        let before = self.path.strip_suffix(endpoint)?;
+        let right = text::concat(&[&self.origin(), before]);
+        Some(endpoint_advice(&right, endpoint))
     }
 
     /// Whether the host is this machine: `localhost` and names below it
@@ -336,6 +389,30 @@ fn ascii(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn an_endpoint_at_the_end_of_a_base_url_is_named() {
+        for (url, right) in [
+            (
+                "http://h:8000/v1/chat/completions",
+                Some("http://h:8000/v1"),
+            ),
+            ("http://h/v1/chat/completions/", Some("http://h/v1")),
+            ("http://h/v1/completions?k=v", Some("http://h/v1")),
+            ("http://h/models", Some("http://h")),
+            ("http://h/v1", None),
+            ("http://models", None),
+            ("http://chat/v1", None),
+            ("http://h/my-models", None),
+        ] {
+            let advice = BaseUrl::parse(url).unwrap().endpoint_advice();
+            let right = right.map(|right| format!("; write {right}"));
+            match (&advice, &right) {
+                (Some(advice), Some(right)) => assert!(advice.ends_with(right), "{url}: {advice}"),
+                _ => assert_eq!(advice, right, "{url}"),
+            }
+        }
+    }
 
     #[test]
     fn a_resource_is_joined_below_the_base() {

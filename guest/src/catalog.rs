@@ -24,6 +24,8 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use rows::NoList;
+
 use crate::base_url::DEFAULT_BASE_URL;
 use crate::config::Config;
 use crate::error::{self, Context};
@@ -109,8 +111,8 @@ fn asks(config: &Config) -> bool {
 /// The catalog from the answer to the request of [`plan`].
 ///
 /// # Errors
-/// As [`crate::error`] for every status but 2xx; `protocol` where the body is
-/// not JSON or has no array `data`.
+/// As [`crate::error`] for every status but 2xx, and for a body that says itself
+/// that it is an error; `protocol` where the body holds no list.
 pub fn from_answer(
     settings: &Settings,
     status: u16,
@@ -127,8 +129,10 @@ pub fn from_answer(
         let what = "more than 16 MiB, which is no list of models";
         return Err(error::no_answer(&context, status, headers, &[], what));
     }
-    let (mut models, skipped) = rows::models(&text::lossy(body))
-        .map_err(|why| error::no_answer(&context, status, headers, body, why))?;
+    let (mut models, skipped) = rows::models(&text::lossy(body)).map_err(|why| match why {
+        NoList::Error => error::in_success(&context, status, body),
+        NoList::Other(why) => error::no_answer(&context, status, headers, body, why),
+    })?;
     if skipped > 0 {
         notes.push(Note::new("rows-skipped", {
             let mut message = String::new();
@@ -183,7 +187,13 @@ pub fn discovery_failed(settings: &Settings, failure: &TransportFailure) -> Erro
 /// `invalid-config`.
 pub fn declared(settings: &Settings, id: &str) -> Result<Option<Model>, Error> {
     let (config, _) = Config::from_settings(settings)?;
-    let declared = config.declared(id.trim());
+    let id = id.trim();
+    let declared = config.declared(id);
+    // A list may have the very id.
+    let declared = declared.or_else(|| match asks(&config) {
+        true => None,
+        false => config.declared_with_prefix(id),
+    });
     Ok(declared.map(|declared| declared.model.clone()))
 }
 

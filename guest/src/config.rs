@@ -54,6 +54,11 @@ pub struct Config {
     agent_params: Vec<(String, Params)>,
 }
 
+/// A model's id without the provider's own name before it, where it has that.
+pub(crate) fn without_prefix(id: &str) -> Option<&str> {
+    id.strip_prefix("vllm/")
+}
+
 impl Config {
     /// Judges the settings. The notes are what a user should be told although
     /// nothing is wrong: keys without effect, limits that were fitted.
@@ -83,6 +88,13 @@ impl Config {
             agent_params: Vec::new(),
         };
         config.read(&path, &fields, &mut notes)?;
+        if let Some(advice) = config.base_url.endpoint_advice() {
+            notes.push(keys::note(
+                "base-url-endpoint",
+                &path.key("baseUrl"),
+                &advice,
+            ));
+        }
         for model in &settings.models {
             let path = Path::agent_params(&model.id);
             let params = Params::read(&path, json(&path, &model.params)?, &mut notes)?;
@@ -212,6 +224,13 @@ impl Config {
         self.models.iter().find(|declared| declared.model.id == id)
     }
 
+    /// The same where an id begins with the provider's own name, as `vllm/a` for the reference
+    /// `vllm/a`. It is what the user means unless another model has that id.
+    pub(crate) fn declared_with_prefix(&self, id: &str) -> Option<&Declared> {
+        let mut models = self.models.iter();
+        models.find(|declared| without_prefix(&declared.model.id) == Some(id))
+    }
+
     /// The parameters of a model: the provider's, over them the model's, over
     /// them the agent's.
     pub(crate) fn params_of(&self, id: &str) -> Params {
@@ -220,7 +239,8 @@ impl Config {
             params.merge(&declared.params);
         }
         for (model, layer) in &self.agent_params {
-            if model == id {
+            let is_alias = self.declared(model).is_none() && without_prefix(id) == Some(model);
+            if model == id || is_alias {
                 params.merge(layer);
             }
         }

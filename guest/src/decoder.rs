@@ -21,12 +21,13 @@ use crate::error::{self, Context, quote};
 use crate::raw_json;
 use crate::sse;
 use crate::text;
-use crate::types::{Cost, Error, ErrorKind, Event, TransportFailure, TransportFailureKind};
+use crate::types::{Cost, Error, ErrorKind, Event, Note, TransportFailure, TransportFailureKind};
 
 mod answer;
 pub mod calls;
 mod chunk;
 mod sniff;
+mod surrogates;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,11 @@ pub struct Options {
     /// The model is declared or known as reasoning: `<think>` at the start of
     /// the content is split off.
     pub reasoning: bool,
+    /// The request asks for more than one choice (`n`): the first one is the answer, by its index.
+    /// Otherwise a lone choice is the answer whatever its index, since some servers count it up.
+    pub many_choices: bool,
+    /// What the user should be told of the request; given out behind the start of the answer.
+    pub notes: Vec<Note>,
 }
 
 /// Decodes one answer.
@@ -94,7 +100,12 @@ impl Decoder {
     pub fn new(options: Options) -> Self {
         Self {
             context: options.context,
-            answer: Answer::new(options.cost, options.reasoning),
+            answer: Answer::new(
+                options.cost,
+                options.reasoning,
+                options.many_choices,
+                options.notes,
+            ),
             status: 0,
             headers: Vec::new(),
             body: Body::Unknown(Sniffer::new(None)),
@@ -160,9 +171,18 @@ impl Decoder {
 
     /// The exchange ended early. Gives what was held back, and the error.
     pub fn fail(&mut self, failure: &TransportFailure, out: &mut Vec<Event>) -> Error {
+        let mut said = None;
+        let body = match core::mem::replace(&mut self.body, Body::Over) {
+            Body::Stream(parser) => {
+                said = self.rest(parser, false, out).err();
+                Body::Over
+            }
+            body => body,
+        };
         let given = self.answer.started;
-        let error = match core::mem::replace(&mut self.body, Body::Over) {
+        let error = match body {
             _ if self.status == 0 => error::from_transport(&self.context, failure),
+            _ if let Some(said) = said => said,
             // The status said enough, however much of its body came.
             Body::Refusal(body) => {
                 error::from_response(&self.context, self.status, &self.headers, &body)
@@ -250,17 +270,7 @@ impl Decoder {
                         answer: &mut self.answer,
                         template: &mut self.template,
                     };
-                    match found {
-                        sse::Found::Data => {}
-                        sse::Found::Error => {
-                            return Err(error::from_event(&self.context, self.status, data));
-                        }
-                        sse::Found::Stray => {
-                            self.answer.keep_stray(data);
-                            continue;
-                        }
-                    }
-                    if event.take(data, source, out)? {
+                    if event.take(data, found, source, out)? {
                         self.body = Body::Over;
                         return Ok(());
                     }
@@ -292,28 +302,10 @@ impl Decoder {
             self.take_known(&held, out)?;
         }
         match core::mem::replace(&mut self.body, Body::Over) {
-            Body::Stream(parser) => {
-                let is_error = parser.is_error();
-                // WHATWG drops an event without its empty line. A server, or a proxy that trims the end,
-                // may forget that behind the last one, which is worth taking if it is whole.
-                let last = parser.unfinished().map(<[u8]>::trim_ascii);
-                let whole = |data: &&[u8]| *data == b"[DONE]" || raw_json::is_object(data);
-                if let Some(data) = last.filter(|_| is_error) {
-                    return Err(error::from_event(&self.context, self.status, data));
-                }
-                if let Some(last) = last.filter(whole) {
-                    let mut event = Data {
-                        context: &self.context,
-                        status: self.status,
-                        answer: &mut self.answer,
-                        template: &mut self.template,
-                    };
-                    if event.take(last, None, out)? {
-                        return Ok(());
-                    }
-                }
-                self.done(End::Body, out)
-            }
+            Body::Stream(parser) => match self.rest(parser, true, out)? {
+                true => Ok(()),
+                false => self.done(End::Body, out),
+            },
             Body::Whole(body) => self.whole(&body, out),
             Body::Foreign(body) if body.trim_ascii().is_empty() => {
                 Err(self.interrupted(None, self.answer.started))
@@ -326,6 +318,46 @@ impl Decoder {
                 &body,
             )),
             Body::Unknown(_) | Body::Over => Ok(()),
+        }
+    }
+
+    /// Takes what the end of the body left without the empty line that ends an event; true when it
+    /// is the good end. WHATWG drops it. A server, or a proxy that trims the end, may forget that
+    /// line, so what is whole is worth taking. `ended`: the body did not break off.
+    fn rest(
+        &mut self,
+        mut parser: sse::Parser,
+        ended: bool,
+        out: &mut Vec<Event>,
+    ) -> Result<bool, Error> {
+        let mut end: &[u8] = b"\n\n";
+        while let Ok(Some((data, found))) = parser.next_event(&mut end) {
+            let is_whole = match found {
+                sse::Found::Data => {
+                    let data = data.trim_ascii();
+                    ended && data == sse::DONE || raw_json::is_object(data)
+                }
+                sse::Found::Error => ended || raw_json::is_object(data.trim_ascii()),
+                // The beginning of a field, more likely.
+                sse::Found::Stray => ended && !b"data:".starts_with(data),
+            };
+            if !is_whole {
+                continue;
+            }
+            if self.event().take(data, found, None, out)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Where the data of one event go.
+    fn event(&mut self) -> Data<'_> {
+        Data {
+            context: &self.context,
+            status: self.status,
+            answer: &mut self.answer,
+            template: &mut self.template,
         }
     }
 
@@ -347,8 +379,10 @@ impl Decoder {
                 return Err(crowded(&self.context, self.status));
             }
             Err(_) => {
-                mended = chunk::mend_surrogates(&text);
-                mended.as_deref().and_then(|text| chunk::parse(text).ok())
+                mended = surrogates::mend(&text, None);
+                mended
+                    .as_ref()
+                    .and_then(|mended| chunk::parse(&mended.text).ok())
             }
         };
         let Some(chunk) = chunk else {
@@ -427,21 +461,31 @@ struct Data<'d> {
 }
 
 impl Data<'_> {
-    /// Takes the data of one event; true when it is the good end. `source`: all bytes of the event, if they came whole.
+    /// Takes what the parser found; true when it is the good end. `source`: all bytes of the event,
+    /// if they came whole.
     fn take(
         &mut self,
         data: &[u8],
+        found: sse::Found,
         source: Option<&[u8]>,
         out: &mut Vec<Event>,
     ) -> Result<bool, Error> {
         let (context, status) = (self.context, self.status);
         self.answer.count(self.template.recount());
+        match found {
+            sse::Found::Data => {}
+            sse::Found::Error => return Err(error::from_event(context, status, data)),
+            sse::Found::Stray => {
+                self.answer.keep_stray(data);
+                return Ok(false);
+            }
+        }
         let data = data.trim_ascii();
         if data.is_empty() {
             // Some servers keep the connection alive with empty events.
             return Ok(false);
         }
-        if data == b"[DONE]" {
+        if data == sse::DONE {
             if ends_well(context, status, self.answer, End::Done, out)? {
                 return Ok(true);
             }
@@ -463,19 +507,39 @@ impl Data<'_> {
         }
         let text = text::lossy(data);
         let mended;
-        let chunk = match chunk::parse(&text) {
+        let (mut begun, mut first) = (self.answer.half.take(), None);
+        let mut chunk = match chunk::parse(&text) {
             Ok(chunk) => chunk,
             Err(error) if error.what() == chunk::CROWDED => return Err(crowded(context, status)),
             Err(_) => {
-                mended = chunk::mend_surrogates(&text);
-                match mended.as_deref().map(chunk::parse) {
-                    Some(Ok(chunk)) => chunk,
-                    _ => return Err(not_json(context, status, data)),
+                mended = surrogates::mend(&text, begun.map(|(first, _)| first));
+                match mended
+                    .as_ref()
+                    .map(|mended| (mended, chunk::parse(&mended.text)))
+                {
+                    Some((mended, Ok(chunk))) => {
+                        first = mended.first;
+                        begun = begun.filter(|_| !mended.is_joined);
+                        chunk
+                    }
+                    _ => {
+                        self.answer.half = begun;
+                        return Err(not_json(context, status, data));
+                    }
                 }
             }
         };
         if chunk.is_error {
+            self.answer.half = begun;
             return Err(error::from_event(context, status, data));
+        }
+        if let Some(first) = first {
+            self.answer.give_half(begun.take(), out);
+            begun = chunk.take_half().map(|place| (first, place));
+            // The next event must be looked at.
+            self.template.forget();
+        } else if begun.is_some() && !chunk.brings_nothing() {
+            self.answer.give_half(begun.take(), out);
         }
         if let Some(source) = source {
             self.template.learn(source, &chunk);
@@ -483,6 +547,7 @@ impl Data<'_> {
         self.answer
             .chunk(chunk, false, out)
             .map_err(|limit| too_much(context, status, limit))?;
+        self.answer.half = begun;
         Ok(false)
     }
 }
@@ -530,12 +595,14 @@ fn quoting(context: &Context, status: u16, what: &str, bytes: &[u8]) -> Error {
 }
 
 fn not_json(context: &Context, status: u16, bytes: &[u8]) -> Error {
-    quoting(
-        context,
-        status,
-        "the server sent a piece that is not a JSON object: ",
-        bytes,
-    )
+    let what = match memchr::memchr(b'\n', bytes) {
+        None => "the server sent a piece that is not a JSON object: ",
+        Some(_) => {
+            "the server sent lines without an empty line between them that are no JSON object, \
+             neither together nor each by itself: "
+        }
+    };
+    quoting(context, status, what, bytes)
 }
 
 fn crowded(context: &Context, status: u16) -> Error {

@@ -10,7 +10,9 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::base_url;
 use crate::number::push_integer;
+use crate::raw_json::Raw;
 use crate::text;
 use crate::types::{Error, ErrorKind, TransportFailure, TransportFailureKind};
 
@@ -75,11 +77,28 @@ pub fn from_response(
     error
 }
 
+/// Whether a body whose status is a success says that it is an error.
+pub(crate) fn says_error(value: Raw<'_>) -> bool {
+    body::says_error(value)
+}
+
 /// The error of an error object in the middle of a successful answer: it is
 /// judged by its own code as if that were the status. That the same request
 /// may succeed later says nothing of the events that were given already: not
 /// to repeat those is the host's rule.
 pub(crate) fn from_event(context: &Context, status: u16, data: &[u8]) -> Error {
+    told(context, status, data, "an error in the stream")
+}
+
+/// The same for a whole answer that is an error.
+pub(crate) fn in_success(context: &Context, status: u16, body: &[u8]) -> Error {
+    let mut result = String::new();
+    push_integer(&mut result, u64::from(status));
+    result.push_str(", but with an error");
+    told(context, status, body, &result)
+}
+
+fn told(context: &Context, status: u16, data: &[u8], result: &str) -> Error {
     let words = body::read(data);
     let as_status = words.number.or(match words.code.as_deref() {
         Some("BadRequestError" | "invalid_request_error") => Some(400),
@@ -92,12 +111,7 @@ pub(crate) fn from_event(context: &Context, status: u16, data: &[u8]) -> Error {
         _ => None,
     });
     let mut error = judge(context, as_status.unwrap_or(500), &words);
-    error.message = say(
-        context,
-        "an error in the stream",
-        &words.message,
-        &error.message,
-    );
+    error.message = say(context, result, &words.message, &error.message);
     error.status = Some(status);
     error.code = words.code;
     error.request_sent = true;
@@ -188,13 +202,17 @@ pub(crate) fn no_answer(
         let kind = retry_after::header(headers, "content-type").map_or_else(String::new, |kind| {
             text::concat(&[" (", &quote::quote(kind, 80), ")"])
         });
-        let answer = [
-            "the answer is ",
-            what,
-            &kind,
-            "; is this the base URL of a vLLM server?",
-        ];
-        protocol(context, status, &text::concat(&answer))
+        let mut answer = text::concat(&["the answer is ", what, &kind]);
+        if !body.trim_ascii().is_empty() {
+            let quoted = quote::quote_bytes(body, quote::MAX_SNIPPET);
+            answer.push_str(&text::concat(&[": \"", &quoted, "\""]));
+        }
+        answer.push_str("; ");
+        answer.push_str(&match endpoint_advice(&context.url) {
+            Some(advice) => advice,
+            None => "is this the base URL of a vLLM server?".to_owned(),
+        });
+        protocol(context, status, &answer)
     })
 }
 
@@ -271,7 +289,7 @@ fn judge(context: &Context, status: u16, words: &Words) -> Error {
             true,
             "the server failed; its log says why",
         ),
-        400..500 => refused(status),
+        400..500 => refused(context, status),
         _ => plain(
             ErrorKind::Protocol,
             false,
@@ -314,11 +332,14 @@ fn about_address(message: &str) -> bool {
 }
 
 /// The server read the request and does not want it.
-fn refused(status: u16) -> Error {
+fn refused(context: &Context, status: u16) -> Error {
     let advice = match status {
-        405 => "the server does not take this method here; check the base URL",
-        413 => "the request is too large for the server or a proxy before it",
-        _ => "the server refused the request as it is",
+        405 => match endpoint_advice(&context.url) {
+            Some(advice) => text::concat(&["the server does not take this method here; ", &advice]),
+            None => "the server does not take this method here; check the base URL".to_owned(),
+        },
+        413 => "the request is too large for the server or a proxy before it".to_owned(),
+        _ => "the server refused the request as it is".to_owned(),
     };
     Error::new(ErrorKind::InvalidRequest, advice)
 }
@@ -339,10 +360,21 @@ fn not_found(context: &Context, words: &Words) -> Error {
         );
     }
     let advice = match context.base_has_v1 {
-        true => "there is nothing at this address; check the base URL",
-        false => "there is nothing at this address; a vLLM base URL usually ends in /v1",
+        true => "check the base URL",
+        false => "a vLLM base URL usually ends in /v1",
     };
-    Error::new(ErrorKind::InvalidConfig, advice)
+    let advice = endpoint_advice(&context.url).unwrap_or_else(|| advice.to_owned());
+    let what = text::concat(&["there is nothing at this address; ", &advice]);
+    Error::new(ErrorKind::InvalidConfig, what)
+}
+
+/// What is wrong with a base URL to which an endpoint belongs that `url` names twice.
+fn endpoint_advice(url: &str) -> Option<String> {
+    let address = quote::address(url);
+    let (base, _) = base_url::endpoint(&address)?;
+    let (right, endpoint) = base_url::endpoint(base)?;
+    let clause = base_url::endpoint_advice(right, endpoint);
+    Some(text::concat(&["the base URL ", &clause]))
 }
 
 /// Redirects are not followed: the grant is for the configured origin, and a

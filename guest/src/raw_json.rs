@@ -216,8 +216,8 @@ pub(crate) fn string(text: &str) -> String {
 
 /// Whether these bytes are one JSON object and nothing else.
 pub(crate) fn is_object(bytes: &[u8]) -> bool {
-    let value = core::str::from_utf8(bytes).map(Raw::parse);
-    matches!(value, Ok(Ok(value)) if value.kind() == Kind::Object)
+    let text = text::lossy(bytes);
+    matches!(Raw::parse(&text), Ok(value) if value.kind() == Kind::Object)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod tools;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::config::Config;
 use crate::config::params::Extra;
@@ -27,7 +28,8 @@ use crate::number;
 use crate::raw_json::{Object, Raw, push_string, string};
 use crate::text;
 use crate::types::{
-    ChatRequest, Error, ErrorKind, HttpRequest, Modality, Model, ResponseFormat, Sampling, Settings,
+    ChatRequest, Error, ErrorKind, HttpRequest, Modality, Model, Note, ResponseFormat, Sampling,
+    Settings,
 };
 
 const RESOURCE: &str = "chat/completions";
@@ -58,12 +60,15 @@ pub fn prepare(settings: &Settings, model: &Model, request: &ChatRequest) -> Res
         ("accept", "text/event-stream"),
     ];
     let base = config.base_url();
+    let mut notes = Vec::new();
+    let body = body(&config, model, request, &mut notes)?;
+    let choices = body.get("n").and_then(number::parse);
     Ok(Chat {
         http: HttpRequest {
             method: "POST",
             url: base.join(RESOURCE),
             headers: config.headers(&own, declared)?,
-            body: body(&config, model, request)?.to_json().into_bytes(),
+            body: body.to_json().into_bytes(),
         },
         decoding: Options {
             context: Context {
@@ -75,6 +80,8 @@ pub fn prepare(settings: &Settings, model: &Model, request: &ChatRequest) -> Res
             },
             cost: Some(model.cost),
             reasoning: model.reasoning,
+            many_choices: choices.is_some_and(|choices| choices > 1.0),
+            notes,
         },
         timeout_ms: config.timeout_ms(),
     })
@@ -92,11 +99,12 @@ pub fn build(
     prepare(settings, model, request).map(|chat| chat.http)
 }
 
-/// The fields of a chat's body.
+/// The fields of a chat's body. `notes`: what the request asks for and can't get.
 pub(crate) fn body(
     config: &Config,
     model: &Model,
     request: &ChatRequest,
+    notes: &mut Vec<Note>,
 ) -> Result<Object, Box<Error>> {
     let declared = config.declared(&model.id);
     let compat = declared.map(|d| d.compat.clone()).unwrap_or_default();
@@ -145,8 +153,13 @@ pub(crate) fn body(
     let mut template = Object::default();
     let level = request.reasoning.as_ref().or(params.thinking.as_ref());
     if let Some(level) = level {
-        let format = compat.thinking_format.or(params.thinking_format);
-        thinking::set(&mut body, &mut template, model, &compat, format, level);
+        let is_sent = thinking::set(&mut body, &mut template, model, &compat, &params, level);
+        if !is_sent && request.reasoning.is_some() {
+            notes.push(Note::new(
+                "reasoning-not-sent",
+                thinking::not_sent(model, level),
+            ));
+        }
     }
 
     for layer in [&params.extra, &extra] {

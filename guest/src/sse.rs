@@ -9,7 +9,10 @@
 //! Beyond WHATWG, for servers that say in their own way what went wrong, a
 //! [lenient](Parser::lenient) parser tells events of the name `error` apart,
 //! takes a line `error: …` and a line that is a JSON object for the data of one,
-//! and hands out the first other line that is no field.
+//! and hands out the first other line that is no field. It also reads events
+//! that have no empty line between them: a data line that is a whole JSON object
+//! is an event of its own when another data line follows it (joined, the two
+//! would be no JSON), and `[DONE]` is one as soon as its line is complete.
 //!
 //! What comes out must not depend on where the network cut the bytes; that is
 //! why nothing is decided before a line is complete. Data is handed out as
@@ -23,6 +26,8 @@ use alloc::vec::Vec;
 
 use memchr::memchr2;
 
+use crate::raw_json;
+
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +37,9 @@ mod tests;
 /// back (`return_token_ids`): about seven bytes a token, so a prompt of a
 /// million tokens still fits. Anything longer is no answer but a flood.
 pub const MAX_EVENT_BYTES: usize = 8 << 20;
+
+/// The data of the event that ends a stream.
+pub(crate) const DONE: &[u8] = b"[DONE]";
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -60,8 +68,14 @@ pub struct Parser {
     data: Vec<u8>,
     /// The event has a data line, be it empty.
     has_data: bool,
+    /// It has more than one.
+    is_joined: bool,
     /// The event is one of the name `error`.
     is_error: bool,
+    /// It was one when its first data line came.
+    was_error: bool,
+    /// The first data line of the next event, which came without an empty line before it.
+    next: Option<Vec<u8>>,
     /// Lines that are no data are looked at.
     lenient: bool,
     /// The first line that is no field.
@@ -94,6 +108,7 @@ impl Parser {
     pub fn is_between_events(&self) -> bool {
         self.line.is_empty()
             && (self.handed_out || !self.has_data)
+            && self.next.is_none()
             && !self.skip_line_feed
             && self.past_first_line
     }
@@ -122,8 +137,18 @@ impl Parser {
         if self.handed_out {
             self.handed_out = false;
             self.has_data = false;
-            self.is_error = false;
+            self.is_joined = false;
             self.data.clear();
+            match self.next.take() {
+                None => self.is_error = false,
+                Some(next) => {
+                    self.add(&next)?;
+                    if self.ends_stream() {
+                        self.handed_out = true;
+                        return Ok(Some((&self.data, Found::Data)));
+                    }
+                }
+            }
         }
         loop {
             let mut bytes = *input;
@@ -172,12 +197,15 @@ impl Parser {
                 self.line = line;
                 blank
             };
-            if blank && self.has_data {
+            let is_split = self.next.is_some();
+            if is_split || blank && self.has_data || self.ends_stream() {
                 self.handed_out = true;
-                let found = match self.is_error {
-                    true => Found::Error,
-                    false => Found::Data,
+                let is_error = if is_split {
+                    self.was_error
+                } else {
+                    self.is_error
                 };
+                let found = if is_error { Found::Error } else { Found::Data };
                 return Ok(Some((&self.data, found)));
             }
             if core::mem::take(&mut self.has_stray) {
@@ -190,21 +218,6 @@ impl Parser {
         }
     }
 
-    /// What [`Parser::unfinished`] gives are the data of an error.
-    pub fn is_error(&self) -> bool {
-        self.is_error
-    }
-
-    /// The data of an event that the end of the stream left without its empty
-    /// line. WHATWG has it thrown away; a caller may look at it before.
-    pub fn unfinished(&self) -> Option<&[u8]> {
-        match (self.has_data && !self.handed_out, self.line.is_empty()) {
-            (true, true) => Some(&self.data),
-            (false, false) => data_value(&self.line),
-            _ => None,
-        }
-    }
-
     /// Reads one complete line; true when it is the empty one that ends an
     /// event.
     fn take_line(&mut self, line: &[u8]) -> Result<bool, TooLong> {
@@ -213,16 +226,35 @@ impl Parser {
             value => value,
         };
         if let Some(value) = value {
-            if self.data.len() + value.len() >= MAX_EVENT_BYTES {
-                return Err(TooLong);
+            let is_second = self.has_data && !self.is_joined;
+            if is_second && self.lenient && raw_json::is_object(self.data.trim_ascii()) {
+                self.next = Some(value.to_vec());
+            } else {
+                self.add(value)?;
             }
-            if self.has_data {
-                self.data.push(b'\n');
-            }
-            self.has_data = true;
-            self.data.extend_from_slice(value);
         }
         Ok(line.is_empty())
+    }
+
+    /// Adds a data line to the event.
+    fn add(&mut self, value: &[u8]) -> Result<(), TooLong> {
+        if self.data.len() + value.len() >= MAX_EVENT_BYTES {
+            return Err(TooLong);
+        }
+        if self.has_data {
+            self.is_joined = true;
+            self.data.push(b'\n');
+        } else {
+            self.was_error = self.is_error;
+        }
+        self.has_data = true;
+        self.data.extend_from_slice(value);
+        Ok(())
+    }
+
+    /// The line that ends the stream has come; no server says more in that event.
+    fn ends_stream(&self) -> bool {
+        self.lenient && self.data == DONE && self.has_data && !self.is_error
     }
 
     /// Reads a line that is neither data nor empty; its value, if it is the data of an error.

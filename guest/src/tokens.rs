@@ -54,7 +54,7 @@ pub fn prepare(settings: &Settings, model: &Model, request: &ChatRequest) -> Res
         ("accept", "application/json"),
     ];
     let headers = config.headers(&own, config.declared(&model.id))?;
-    let chat = request::body(&config, model, request)?;
+    let chat = request::body(&config, model, request, &mut Vec::new())?;
     let mut asking = Asking::root(&config, "tokenize", headers, body(chat).into());
     asking.context.model = Some(model.id.clone());
     Ok(asking)

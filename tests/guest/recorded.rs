@@ -22,6 +22,9 @@ fn decoder() -> Decoder {
         },
         cost: Some(Cost::default()),
         reasoning: false,
+        // Not told, so that it is found out where a recording has two choices.
+        many_choices: false,
+        notes: Vec::new(),
     })
 }
 
@@ -37,6 +40,9 @@ fn decode<'a>(
         for piece in pieces {
             if let Err(error) = decoder.feed(piece, &mut events) {
                 return (events, Some(error));
+            }
+            if decoder.is_done() {
+                return (events, None);
             }
         }
     }

@@ -7,7 +7,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::config::{Config, distance};
+use crate::config::{Config, distance, without_prefix};
 use crate::error::quote::{MAX_SNIPPET, quote};
 use crate::number::push_integer;
 use crate::text;
@@ -36,14 +36,20 @@ pub fn find(
             return Err(error);
         }
     };
-    if let Some(model) = catalog.models.iter().find(|model| model.id == id) {
+    let models = &catalog.models;
+    let found = models.iter().find(|model| model.id == id);
+    let with_prefix = || {
+        models
+            .iter()
+            .find(|model| without_prefix(&model.id) == Some(id))
+    };
+    if let Some(model) = found.or_else(with_prefix) {
         return Ok(model.clone());
     }
     let address = match Config::from_settings(settings) {
         Ok((config, _)) => config.base_url().display("models"),
         Err(error) => return Err(error),
     };
-    let models = &catalog.models;
     let near = nearest(models, id);
     let why = match catalog.source {
         CatalogSource::Disabled => [

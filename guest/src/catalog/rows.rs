@@ -9,7 +9,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::config::{DEFAULT_CONTEXT_WINDOW, DEFAULT_MAX_TOKENS};
+use crate::error;
 use crate::families::traits;
+use crate::number;
 use crate::raw_json::{Fields, Raw};
 use crate::types::{Cost, Modality, Model, ModelSource};
 
@@ -28,24 +30,49 @@ const CONTEXT_FIELDS: [&str; 4] = [
     "context_size",
 ];
 
+/// Names that servers give the list inside of an object: OpenAI's (vLLM has it), and the one of
+/// routers and of Ollama.
+const LIST_FIELDS: [&str; 2] = ["data", "models"];
+
+/// Names that they give a row's id: OpenAI's, and Ollama's two.
+const ID_FIELDS: [&str; 3] = ["id", "model", "name"];
+
+/// How deep the list is looked for inside of objects.
+const MAX_DEPTH: u8 = 2;
+
+/// What a body is instead of a list of models.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoList {
+    /// It says that something went wrong.
+    Error,
+    /// This.
+    Other(&'static str),
+}
+
 /// The models of an answer, in its order, and how many rows have no id that can
-/// be used. The error says what the body is instead.
-pub(super) fn models(body: &str) -> Result<(Vec<Model>, usize), &'static str> {
+/// be used. The list is an array, or stands in an object under one of [`LIST_FIELDS`], or
+/// elsewhere in it if its rows are objects with an `id`. A row is an object or the id alone.
+pub(super) fn models(body: &str) -> Result<(Vec<Model>, usize), NoList> {
     let text = body.strip_prefix("\u{feff}").unwrap_or(body);
-    let value = Raw::parse(text).map_err(|_| "something that is not JSON")?;
-    let list = value.as_object().and_then(|object| object.get("data"));
-    let Some(list) = list.and_then(Raw::as_array) else {
-        return Err("JSON that has no array `data`");
+    let value = Raw::parse(text).map_err(|_| NoList::Other("something that is not JSON"))?;
+    if error::says_error(value) {
+        return Err(NoList::Error);
+    }
+    let Some(list) = list(value, MAX_DEPTH) else {
+        return Err(NoList::Other("JSON that has no list of models"));
     };
     let listed = list.len();
     if listed > MAX_ROWS {
-        return Err("a list of more than 16,384 models");
+        return Err(NoList::Other("a list of more than 16,384 models"));
     }
     let rows: Vec<Row<'_>> = list
         .into_iter()
-        .filter_map(|row| {
-            let fields = row.as_object()?;
-            Some((text_of(&fields, "id")?, fields))
+        .filter_map(|row| match row.as_object() {
+            Some(fields) => {
+                let id = ID_FIELDS.iter().find_map(|name| text_of(&fields, name))?;
+                Some((id, fields))
+            }
+            None => Some((id_text(row)?, Fields::default())),
         })
         .collect();
     let skipped = listed - rows.len();
@@ -86,6 +113,31 @@ pub(super) fn models(body: &str) -> Result<(Vec<Model>, usize), &'static str> {
         });
     }
     Ok((models, skipped))
+}
+
+/// The list in a value, and in what its fields hold.
+fn list(value: Raw<'_>, depth: u8) -> Option<Vec<Raw<'_>>> {
+    if let Some(list) = value.as_array() {
+        return Some(list);
+    }
+    let fields = value.as_object().filter(|_| depth > 0)?;
+    let named = LIST_FIELDS.iter().find_map(|name| {
+        let value = fields.get(name)?;
+        list(value, depth - 1)
+    });
+    named.or_else(|| {
+        let lists = fields
+            .0
+            .iter()
+            .filter_map(|(_, value)| list(*value, depth - 1));
+        lists.into_iter().find(|list| {
+            let has_id = |row: &Raw<'_>| {
+                row.as_object()
+                    .is_some_and(|row| text_of(&row, "id").is_some())
+            };
+            list.first().is_some_and(has_id)
+        })
+    })
 }
 
 /// A row's id, and all of its fields.
@@ -140,15 +192,23 @@ impl ById {
 
 /// A string that is not blank, trimmed; not one that is too long for an id.
 fn text_of(fields: &Fields<'_>, name: &str) -> Option<String> {
-    let text = fields.get(name)?.as_string()?;
+    id_text(fields.get(name)?)
+}
+
+fn id_text(value: Raw<'_>) -> Option<String> {
+    let text = value.as_string()?;
     let text = text.trim();
     (1..=MAX_ID).contains(&text.len()).then(|| text.to_owned())
 }
 
-/// The first positive number, cut to whole tokens.
+/// The first positive number, which may be written as text, cut to whole tokens.
 fn window(fields: &Fields<'_>) -> Option<u32> {
     CONTEXT_FIELDS.iter().find_map(|name| {
-        let tokens = fields.get(name)?.as_f64()?;
+        let value = fields.get(name)?;
+        let tokens = match value.as_string() {
+            Some(text) => number::parse(text.trim())?,
+            None => value.as_f64()?,
+        };
         // A cast of a float saturates.
         (tokens >= 1.0).then_some(tokens as u32)
     })

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::config::DEFAULT_CONTEXT_WINDOW;
 use crate::types::ErrorKind;
 use crate::types::{Modality, ModelSource, TransportFailureKind};
 use serde_json::{Value, json};
@@ -138,7 +139,7 @@ fn the_size_of_the_context_is_the_first_positive_number() {
         (json!({"max_model_len": 40960}), 40_960),
         (json!({"max_model_len": null}), 128_000),
         (json!({}), 128_000),
-        (json!({"max_model_len": "4096"}), 128_000),
+        (json!({"max_model_len": "4096"}), 4_096),
         (json!({"max_model_len": true}), 128_000),
         (json!({"max_model_len": [4096]}), 128_000),
         (json!({"max_model_len": 0}), 128_000),
@@ -203,7 +204,7 @@ fn an_adapter_inherits_the_context_of_its_direct_parent_only() {
 
 #[test]
 fn a_bad_row_costs_itself_and_the_first_of_equal_ids_stands() {
-    let body = r#"{"data":[null, 1, "x", [], {}, {"id":null}, {"id":5}, {"id":"  "}, {"id":"\ud800"},
+    let body = r#"{"data":[null, 1, " ", [], {}, {"id":null}, {"id":5}, {"id":"  "}, {"id":"\ud800"},
         {"id":" b ","max_model_len":1}, {"id":"a"}, {"id":"b","max_model_len":2}]}"#;
     let catalog = answer(&with_key(), body).unwrap();
     let found: Vec<(&str, u32)> = catalog
@@ -272,16 +273,94 @@ fn declared_models_override_discovered_ones_by_id() {
 }
 
 #[test]
+fn a_list_is_read_in_the_shapes_of_other_servers() {
+    for body in [
+        r#"{"models":["a","b"]}"#,
+        r#"["a","b"]"#,
+        r#"[{"id":"a"},{"id":"b"}]"#,
+        r#"{"object":"list","data":["a",{"id":"b"}]}"#,
+        r#"{"models":[{"name":"a","model":"a"},{"name":"b"}]}"#,
+        r#"{"data":{"models":[{"id":"a"},{"id":"b"}]}}"#,
+        r#"{"ok":true,"tags":["x"],"result":[{"id":"a"},{"id":"b"}]}"#,
+        r#"{"error":null,"errors":[],"data":[{"id":"a"},{"id":"b"}]}"#,
+        r#"{"models":null,"data":[{"id":"a"},{"id":"b"}]}"#,
+    ] {
+        let catalog = answer(&with_key(), body).unwrap();
+        let ids: Vec<&str> = catalog.models.iter().map(|m| m.id.as_str()).collect();
+        assert_eq!(ids, ["a", "b"], "{body}");
+    }
+    let body = r#"{"data":[{"id":"a","max_model_len":" 4096 "},{"id":"b","context_length":"x"}]}"#;
+    let catalog = answer(&with_key(), body).unwrap();
+    let windows: Vec<u32> = catalog.models.iter().map(|m| m.context_window).collect();
+    assert_eq!(windows, [4096, DEFAULT_CONTEXT_WINDOW]);
+}
+
+#[test]
+fn an_error_with_the_status_of_a_success_is_that_error() {
+    for (body, kind, words) in [
+        (
+            r#"{"error":"Unexpected endpoint or method. (GET /models)"}"#,
+            ErrorKind::InvalidConfig,
+            "200, but with an error: Unexpected endpoint or method. (GET /models)",
+        ),
+        (
+            r#"{"error":{"message":"who are you?","code":401},"data":[]}"#,
+            ErrorKind::Authentication,
+            "who are you?",
+        ),
+        (
+            r#"{"success":false,"reason":"closed"}"#,
+            ErrorKind::Server,
+            "closed",
+        ),
+        (
+            r#"{"status":"error","msg":"loading"}"#,
+            ErrorKind::Server,
+            "loading",
+        ),
+        (r#"{"detail":"Not Found"}"#, ErrorKind::Server, "Not Found"),
+    ] {
+        let error = answer(&with_key(), body).unwrap_err();
+        assert_eq!(error.kind, kind, "{body}");
+        assert_eq!(error.status, Some(200));
+        assert!(error.message.contains(words), "{body}: {}", error.message);
+    }
+}
+
+#[test]
+fn a_base_url_that_ends_in_an_endpoint_is_named_with_the_right_one() {
+    let mut settings = with_key();
+    settings.config = Some(r#"{"baseUrl":"http://h:1/v1/chat/completions"}"#.to_owned());
+    settings.discover = true;
+    let right = "write http://h:1/v1";
+    let (_, notes) = Config::from_settings(&settings).unwrap();
+    let note = notes
+        .iter()
+        .find(|note| note.code == "base-url-endpoint")
+        .unwrap();
+    assert!(note.message.ends_with(right), "{}", note.message);
+    for (status, body) in [
+        (404, r#"{"detail":"Not Found"}"#),
+        (405, r#"{"detail":"Method Not Allowed"}"#),
+        (200, r#"{"what":1}"#),
+    ] {
+        let error = from_answer(&settings, status, &[], body.as_bytes()).unwrap_err();
+        assert!(error.message.contains(right), "{}", error.message);
+    }
+}
+
+#[test]
 fn an_answer_that_is_no_list_is_a_protocol_error_and_an_empty_one_is_not() {
     for (body, what) in [
         ("", "not JSON"),
         ("<html>", "not JSON"),
         ("{\"data\":[", "not JSON"),
-        ("[]", "no array `data`"),
-        ("{}", "no array `data`"),
-        ("{\"data\":null}", "no array `data`"),
-        ("{\"data\":{}}", "no array `data`"),
-        ("null", "no array `data`"),
+        ("{}", "no list of models: \"{}\""),
+        ("{\"data\":null}", "no list of models"),
+        ("{\"data\":{}}", "no list of models"),
+        ("{\"data\":{\"a\":{\"b\":[]}}}", "no list of models"),
+        ("{\"hosts\":[\"a\"]}", "no list of models"),
+        ("null", "no list of models"),
     ] {
         let error = answer(&with_key(), body).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Protocol, "{body}");
@@ -495,4 +574,22 @@ fn a_model_that_is_there_is_found() {
     let some = settings(Some(json!({"models": [{"id": "a"}]})), None, false);
     assert_eq!(declared(&some, " a ").unwrap().unwrap().id, "a");
     assert_eq!(declared(&some, "b").unwrap(), None);
+}
+
+#[test]
+fn an_id_that_repeats_the_providers_name_is_found_unless_another_has_the_very_id() {
+    let one = json!({"models": [{"id": "vllm/a", "maxTokens": 7}]});
+    let both = json!({"models": [{"id": "vllm/a"}, {"id": "a"}]});
+    let alone = settings(Some(one.clone()), None, false);
+    assert_eq!(declared(&alone, "a").unwrap().unwrap().id, "vllm/a");
+    assert_eq!(declared(&alone, "vllm/a").unwrap().unwrap().id, "vllm/a");
+    let both = settings(Some(both), None, false);
+    assert_eq!(declared(&both, "a").unwrap().unwrap().id, "a");
+    // A list that may have the very id is asked first.
+    let discovering = settings(Some(one), Some("k"), true);
+    assert_eq!(declared(&discovering, "a").unwrap(), None);
+    for (listed, expected) in [(r#"{"data":["a"]}"#, "a"), (r#"{"data":["b"]}"#, "vllm/a")] {
+        let catalog = answer(&discovering, listed);
+        assert_eq!(find(&discovering, catalog, "a").unwrap().id, expected);
+    }
 }

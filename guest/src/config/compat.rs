@@ -4,12 +4,13 @@
 //! their like are read and have no effect.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::found::Path;
 use super::keys;
 use crate::families::Thinking;
-use crate::raw_json::Raw;
+use crate::raw_json::{Fields, Raw};
 use crate::types::{Error, Note};
 
 /// How thinking is asked for, where the user says so.
@@ -25,6 +26,39 @@ pub(crate) enum ThinkingFormat {
     Family(Thinking),
 }
 
+/// The server's words for levels of thinking, where the user names them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Efforts {
+    /// `supportedReasoningEfforts`: the words that the model's template knows.
+    pub(crate) supported: Vec<String>,
+    /// `reasoningEffortMap`: a level by its word here, and the server's word for it.
+    pub(crate) map: Vec<(String, String)>,
+}
+
+impl Efforts {
+    fn read(path: &Path<'_>, fields: &Fields<'_>) -> Result<Self, Box<Error>> {
+        let mut efforts = Self::default();
+        if let Some(value) = fields.get("supportedReasoningEfforts") {
+            let path = path.key("supportedReasoningEfforts");
+            let words = value.as_array().and_then(|words| {
+                let words = words.into_iter().map(Raw::as_string);
+                words.collect::<Option<Vec<String>>>()
+            });
+            efforts.supported = words.ok_or_else(|| {
+                path.refuse(value, "an array of levels, such as [\"low\", \"high\"]")
+            })?;
+        }
+        if let Some(value) = fields.get("reasoningEffortMap") {
+            let path = path.key("reasoningEffortMap");
+            for (level, word) in path.object(value)?.0 {
+                let word = path.key(&level).string(word)?;
+                efforts.map.push((level, word));
+            }
+        }
+        Ok(efforts)
+    }
+}
+
 /// The flags of one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Compat {
@@ -32,6 +66,7 @@ pub(crate) struct Compat {
     pub(crate) max_tokens_field: &'static str,
     pub(crate) reasoning_effort: Option<bool>,
     pub(crate) thinking_format: Option<ThinkingFormat>,
+    pub(crate) efforts: Efforts,
     pub(crate) tools: bool,
     pub(crate) string_content: bool,
     pub(crate) tool_result_name: bool,
@@ -47,6 +82,7 @@ impl Default for Compat {
             max_tokens_field: "max_completion_tokens",
             reasoning_effort: None,
             thinking_format: None,
+            efforts: Efforts::default(),
             tools: true,
             string_content: false,
             tool_result_name: false,
@@ -112,6 +148,7 @@ impl Compat {
                 }
             });
         }
+        compat.efforts = Efforts::read(path, &fields)?;
         Ok(compat)
     }
 }

@@ -6,9 +6,11 @@
 //! "did you mean" would be wrong of them.
 
 use alloc::borrow::ToOwned;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::found::Path;
+use super::params;
 use crate::raw_json::Fields;
 use crate::text;
 use crate::types::Note;
@@ -94,6 +96,8 @@ pub(crate) const COMPAT: Keys = Keys {
         "requiresAssistantAfterToolResult",
         "requiresThinkingAsText",
         "supportsDeveloperRole",
+        "supportedReasoningEfforts",
+        "reasoningEffortMap",
     ],
     without_effect: &[],
     silent: &[
@@ -102,8 +106,6 @@ pub(crate) const COMPAT: Keys = Keys {
         "supportsStrictMode",
         "supportsTemperature",
         "supportsJsonSchemaResponseFormat",
-        "supportedReasoningEfforts",
-        "reasoningEffortMap",
         "strictMessageKeys",
         "visibleReasoningDetailTypes",
         "toolSchemaProfile",
@@ -128,11 +130,15 @@ impl Keys {
                 continue;
             }
             if self.without_effect.contains(&key) {
-                notes.push(note(
-                    "ignored-key",
-                    &path.key(key),
-                    "has no effect on this provider",
-                ));
+                let what = "has no effect on this provider";
+                let path = path.key(key);
+                notes.push(match place(key) {
+                    None => note("ignored-key", &path, what),
+                    Some(place) => {
+                        let what = text::concat(&[what, "; ", &place, " has"]);
+                        note("ignored-key", &path, &what)
+                    }
+                });
             } else {
                 notes.push(unknown(path, key, self.known));
             }
@@ -143,7 +149,12 @@ impl Keys {
 /// The note on a key that nobody knows.
 pub(crate) fn unknown(path: &Path<'_>, key: &str, known: &[&str]) -> Note {
     let path = path.key(key);
-    match nearest(key, known) {
+    let near = nearest(key, known);
+    if let Some(place) = place(key).filter(|_| near.is_none_or(|near| !is_same(near, key))) {
+        let what = text::concat(&["has no effect here; it belongs at ", &place]);
+        return note("misplaced-key", &path, &what);
+    }
+    match near {
         Some(near) => note(
             "unknown-key",
             &path,
@@ -155,6 +166,35 @@ pub(crate) fn unknown(path: &Path<'_>, key: &str, known: &[&str]) -> Note {
         ),
         None => note("unknown-key", &path, "is not a known key and is ignored"),
     }
+}
+
+/// Where a key belongs that is written at another place.
+fn place(key: &str) -> Option<String> {
+    let params = params::names();
+    let places: [(&str, &[&str]); 6] = [
+        ("", PROVIDER.known),
+        ("models[].", MODEL.known),
+        ("request.", REQUEST.known),
+        ("models[].compat.", COMPAT.known),
+        ("request.auth.", REQUEST_AUTH.known),
+        ("params.", &params),
+    ];
+    let name_at = |(place, names): &(&'static str, &[&'static str])| {
+        let name = names.iter().find(|name| is_same(name, key))?;
+        Some(text::concat(&["models.providers.vllm.", place, name]))
+    };
+    places.iter().find_map(name_at)
+}
+
+/// The letters and digits of a key, in lower case.
+fn plain(text: &str) -> impl Iterator<Item = char> {
+    let letters = text.chars().filter(char::is_ascii_alphanumeric);
+    letters.map(|c| c.to_ascii_lowercase())
+}
+
+/// Whether two keys differ in case and in the signs between words only.
+fn is_same(a: &str, b: &str) -> bool {
+    plain(a).eq(plain(b))
 }
 
 /// A note on a path: `<path> <what>`.
@@ -170,10 +210,7 @@ pub(crate) fn note(code: &str, path: &Path<'_>, what: &str) -> Note {
 /// The known name that is nearest, if it is near: at most a third of the
 /// letters differ, not counting case and the signs between words.
 fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
-    let plain = |text: &str| -> Vec<char> {
-        let letters = text.chars().filter(|c| c.is_ascii_alphanumeric());
-        letters.map(|c| c.to_ascii_lowercase()).take(64).collect()
-    };
+    let plain = |text: &str| -> Vec<char> { plain(text).take(64).collect() };
     let key = plain(key);
     let (distance, near) = known
         .iter()
@@ -205,6 +242,7 @@ pub(crate) fn distance(a: &[char], b: &[char]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raw_json::Raw;
 
     #[test]
     fn a_slip_of_the_pen_is_recognised_and_a_different_word_is_not() {
@@ -222,6 +260,55 @@ mod tests {
         ] {
             assert_eq!(nearest(key, PROVIDER.known), near, "{key}");
         }
+    }
+
+    #[test]
+    fn a_key_at_a_wrong_place_is_told_where_it_belongs() {
+        let path = Path::provider();
+        for (key, code, what) in [
+            (
+                "contextWindow",
+                "misplaced-key",
+                "belongs at models.providers.vllm.models[].contextWindow",
+            ),
+            (
+                "context_window",
+                "misplaced-key",
+                "belongs at models.providers.vllm.models[].contextWindow",
+            ),
+            (
+                "allowPrivateNetwork",
+                "misplaced-key",
+                "at models.providers.vllm.request.allowPrivateNetwork",
+            ),
+            (
+                "temperature",
+                "misplaced-key",
+                "belongs at models.providers.vllm.params.temperature",
+            ),
+            (
+                "supportsTools",
+                "misplaced-key",
+                "at models.providers.vllm.models[].compat.supportsTools",
+            ),
+            ("api_key", "unknown-key", "did you mean apiKey?"),
+            ("xyz", "unknown-key", "is not a known key and is ignored"),
+        ] {
+            let note = unknown(&path, key, PROVIDER.known);
+            assert_eq!(note.code, code, "{key}");
+            assert!(note.message.ends_with(what), "{}", note.message);
+        }
+        let limit = Raw::parse(r#"{"maxTokens":1}"#)
+            .expect("JSON")
+            .as_object()
+            .expect("an object");
+        let mut notes = Vec::new();
+        PROVIDER.check(&path, &limit, &mut notes);
+        let message = &notes[0].message;
+        assert!(
+            message.ends_with("; models.providers.vllm.models[].maxTokens has"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! the agent for a model.
 //!
 //! Known names become fields of the request's body: sampling, `maxTokens`,
-//! `stop`, `parallel_tool_calls`, `priority`, `thinking`, each in snake or
-//! camel case. Whatever else the server knows goes through `extra_body`
+//! `stop`, `parallel_tool_calls`, `priority`, `thinking`, `thinkingBudgets`,
+//! each in snake or camel case. Whatever else the server knows goes through `extra_body`
 //! (OpenClaw's name, also `extraBody`), which is passed on as it is. An unknown
 //! name is a note, not a field: OpenClaw keeps switches of its own here.
 
@@ -28,6 +28,8 @@ pub(crate) struct Params {
     pub(crate) max_tokens: Option<u32>,
     pub(crate) thinking: Option<ReasoningEffort>,
     pub(crate) thinking_format: Option<ThinkingFormat>,
+    /// A level, and the most tokens of thinking at it. The last one of a level counts.
+    pub(crate) thinking_budgets: Vec<(ReasoningEffort, u32)>,
     /// `chat_template_kwargs`.
     pub(crate) template: Object,
     pub(crate) extra: Extra,
@@ -67,6 +69,7 @@ const OTHERS: &[&str] = &[
     "max_tokens",
     "max_completion_tokens",
     "thinking",
+    "thinking_budgets",
     "chat_template_kwargs",
     "extra_body",
     "qwen_thinking_format",
@@ -88,6 +91,15 @@ const SILENT: &[&str] = &[
     "transport",
 ];
 
+/// All names that have an effect.
+pub(super) fn names() -> Vec<&'static str> {
+    let mut names = OTHERS.to_vec();
+    for (name, _) in FIELDS {
+        names.push(*name);
+    }
+    names
+}
+
 impl Params {
     /// Reads one layer.
     pub(crate) fn read(
@@ -104,6 +116,11 @@ impl Params {
                 params.max_tokens = Some(at.count(value)?);
             } else if is(key, "thinking") {
                 params.thinking = Some(effort(&at.string(value)?));
+            } else if is(key, "thinking_budgets") {
+                for (level, tokens) in at.object(value)?.0 {
+                    let tokens = at.key(&level).count(tokens)?;
+                    params.thinking_budgets.push((effort(&level), tokens));
+                }
             } else if is(key, "chat_template_kwargs") {
                 params.template = Object::from(&at.object(value)?);
             } else if is(key, "extra_body") {
@@ -118,11 +135,7 @@ impl Params {
                         _ => ThinkingFormat::QwenTemplate,
                     });
             } else if !SILENT.iter().any(|name| is(key, name)) {
-                let mut names = OTHERS.to_vec();
-                for (name, _) in FIELDS {
-                    names.push(*name);
-                }
-                notes.push(keys::unknown(path, key, &names));
+                notes.push(keys::unknown(path, key, &names()));
             }
         }
         Ok(params)
@@ -136,6 +149,8 @@ impl Params {
         self.extra.template.merge(&over.extra.template);
         self.max_tokens = over.max_tokens.or(self.max_tokens);
         self.thinking = over.thinking.clone().or_else(|| self.thinking.take());
+        self.thinking_budgets
+            .extend(over.thinking_budgets.iter().cloned());
         self.thinking_format = over.thinking_format.or(self.thinking_format);
     }
 }

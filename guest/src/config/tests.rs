@@ -782,7 +782,7 @@ fn sample(param: &str) -> Value {
         "parallel_tool_calls" => json!(true),
         "thinking" => json!("low"),
         "qwen_thinking_format" => json!("top-level"),
-        "chat_template_kwargs" | "extra_body" => json!({}),
+        "chat_template_kwargs" | "extra_body" | "thinking_budgets" => json!({}),
         _ => json!(1),
     }
 }

@@ -54,11 +54,53 @@ pub(super) struct Answer {
     said: bool,
     /// The first data of the stream that were no JSON object, quoted.
     pub stray: Option<String>,
+    /// The first half of a surrogate pair that the last piece ended with, and where its text goes.
+    pub half: Option<(u32, Place)>,
+    choices: Choices,
+    /// Given out behind the start.
+    notes: Vec<Note>,
+}
+
+/// Which choice is the answer.
+///
+/// Where more than one comes, it is that of the lowest index, as OpenAI numbers them from 0. Some
+/// servers count the index of their only choice up with each piece, or begin with another number.
+/// So without a second choice in the same piece, an index that was not there before goes on with
+/// the answer, unless that has ended. One that comes back shows that there are many.
+struct Choices {
+    /// The answer's index, if there are many.
+    ours: u64,
+    /// The index of the last piece that was taken.
+    last: Option<u64>,
+    are_many: bool,
+}
+
+impl Choices {
+    /// `ended`: the answer has its finish reason.
+    fn is_ours(&mut self, index: u64, ended: bool) -> bool {
+        match self.last {
+            _ if self.are_many => return index == self.ours,
+            None => self.ours = index,
+            Some(last) if index < last || index > last && ended => {
+                self.are_many = true;
+                self.ours = self.ours.min(index);
+                return index == self.ours;
+            }
+            Some(_) => {}
+        }
+        self.last = Some(index);
+        true
+    }
 }
 
 impl Answer {
     /// `reasoning`: the model is known to think.
-    pub(super) fn new(cost: Option<Cost>, reasoning: bool) -> Self {
+    pub(super) fn new(
+        cost: Option<Cost>,
+        reasoning: bool,
+        many_choices: bool,
+        notes: Vec<Note>,
+    ) -> Self {
         Self {
             cost,
             started: false,
@@ -71,6 +113,13 @@ impl Answer {
             thought: false,
             said: false,
             stray: None,
+            half: None,
+            choices: Choices {
+                ours: 0,
+                last: None,
+                are_many: many_choices,
+            },
+            notes,
         }
     }
 
@@ -91,11 +140,14 @@ impl Answer {
                 id: self.id.clone(),
                 model: short(chunk.model),
             });
+            out.extend(self.notes.drain(..).map(Event::Note));
         }
         let mut counted = chunk.usage.is_some();
         self.count(chunk.usage);
+        self.choices.are_many |= !chunk.choices.rest.is_empty();
         for (place, choice) in chunk.choices.into_iter().enumerate() {
-            if choice.index.unwrap_or(place as u64) != 0 {
+            let index = choice.index.unwrap_or(place as u64);
+            if !self.choices.is_ours(index, self.reason.is_some()) {
                 continue;
             }
             if !counted {
@@ -121,6 +173,15 @@ impl Answer {
             }
         }
         Ok(())
+    }
+
+    /// Gives U+FFFD for half of a surrogate pair whose other half does not come.
+    #[cold]
+    pub(super) fn give_half(&mut self, half: Option<(u32, Place)>, out: &mut Vec<Event>) {
+        if let Some((_, place)) = half {
+            // It fails only where the arguments are too long already.
+            let _ = self.piece(place, Cow::Borrowed("\u{FFFD}"), out);
+        }
     }
 
     /// Keeps data of the stream that are no JSON object, if they say anything.
@@ -215,6 +276,8 @@ impl Answer {
     /// The good end: account, notes, finish. `let_go` and the ends of the calls
     /// stand here for calls that began after the finish reason.
     pub(super) fn end(&mut self, end: End, out: &mut Vec<Event>) {
+        let half = self.half.take();
+        self.give_half(half, out);
         self.let_go(out);
         self.calls.end(false, &self.id, out);
         let had_usage = self.account(UsageSource::Final, out);
@@ -258,6 +321,8 @@ impl Answer {
 
     /// The bad end: nothing that came is lost.
     pub(super) fn break_off(&mut self, out: &mut Vec<Event>) {
+        let half = self.half.take();
+        self.give_half(half, out);
         self.let_go(out);
         self.calls.tell(&self.id, out);
         self.account(UsageSource::Interim, out);
@@ -321,6 +386,16 @@ impl Answer {
             note(
                 "empty-answer",
                 "the answer is empty: no text, no reasoning and no tool call came before the finish reason".to_owned(),
+            );
+        }
+        if self.think.closed_unopened() {
+            let code = match self.think.is_expected() {
+                true => "reasoning-as-text",
+                false => "closing-think-tag",
+            };
+            note(
+                code,
+                "the text has a </think> without a <think>: what stands before it is the model's thinking, which the server sent as text; run vLLM with the --reasoning-parser that fits the model".to_owned(),
             );
         }
         if self.thought && !self.said && self.calls.is_empty() {

@@ -12,14 +12,12 @@
 //! A whole answer (`chat.completion`) has the same fields with `message` in the
 //! place of `delta`, and is read here too.
 
-use alloc::borrow::Cow;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::template::{self, Place};
 use crate::json::{Malformed, Reader};
-use crate::number::parse_hex;
-use crate::text;
 use crate::usage::Counts;
 
 mod lenient;
@@ -74,6 +72,15 @@ pub(super) struct Delta<'a> {
     pub function_call: Option<Box<Function<'a>>>,
 }
 
+impl Delta<'_> {
+    fn says(&self) -> bool {
+        let texts = [&self.content, &self.refusal, &self.thinking];
+        texts.iter().any(|text| text.0.is_some())
+            || !self.tool_calls.is_empty()
+            || self.function_call.is_some()
+    }
+}
+
 /// Where thinking may stand, the best place first. vLLM 0.11.2 to 0.14 fill two
 /// of them with the same text, so only one counts.
 const THINKING: [&str; 3] = ["reasoning", "reasoning_content", "reasoning_text"];
@@ -124,39 +131,6 @@ pub(super) fn parse(text: &str) -> Result<Chunk<'_>, Malformed> {
     Ok(chunk)
 }
 
-/// The text with every lone half of a surrogate pair (`\ud83d` without its
-/// partner) turned into the escape of U+FFFD; `None` when there is none.
-/// Some encoders write them, and no string can hold them.
-pub(super) fn mend_surrogates(text: &str) -> Option<String> {
-    let unit = |at: usize| -> Option<u32> {
-        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
-        parse_hex(digits)
-    };
-    let bytes = text.as_bytes();
-    let mut mended = String::new();
-    let (mut at, mut copied) = (0, 0);
-    while let Some(step) = memchr::memchr(b'\\', bytes.get(at..).unwrap_or_default()) {
-        at += step;
-        match unit(at) {
-            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
-            Some(0xD800..=0xDFFF) => {
-                mended.push_str(text::between(text, copied, at));
-                mended.push_str("\\ufffd");
-                at += 6;
-                copied = at;
-            }
-            // Past the backslash and what it escapes: both are ASCII, or the
-            // text is no JSON and only has to survive this.
-            _ => at = (at + 2).min(bytes.len()),
-        }
-    }
-    if copied == 0 {
-        return None;
-    }
-    mended.push_str(text::from(text, copied));
-    Some(mended)
-}
-
 impl<'a> Chunk<'a> {
     /// Takes the value of `name`.
     fn read(&mut self, name: &str, json: &mut Reader<'a>) -> Result<(), Malformed> {
@@ -181,6 +155,34 @@ impl<'a> Chunk<'a> {
             _ => return self.read_rare(name, json),
         }
         Ok(())
+    }
+
+    /// Whether there is neither a piece of the answer in it nor a finish reason.
+    pub(super) fn brings_nothing(&self) -> bool {
+        let says = |choice: &Choice<'_>| {
+            choice.finish_reason.0.is_some() || choice.delta.as_ref().is_some_and(Delta::says)
+        };
+        !self
+            .choices
+            .first
+            .iter()
+            .chain(&self.choices.rest)
+            .any(says)
+    }
+
+    /// Takes the last character off the only text of the chunk, where U+FFFD stands for half of a
+    /// surrogate pair; the text's place. `None`: there is more than one text, or another end.
+    pub(super) fn take_half(&mut self) -> Option<Place> {
+        let (place, _) = template::only_text(self)?;
+        let delta = self.choices.first.as_mut()?.delta.as_mut()?;
+        let text = match place {
+            Place::Content => &mut delta.content,
+            Place::Thinking => &mut delta.thinking,
+            Place::Arguments(_) => &mut delta.tool_calls.first_mut()?.function.arguments,
+        };
+        let before = text.0.as_ref()?.strip_suffix('\u{FFFD}')?;
+        *text = Text::of(Cow::Owned(before.to_owned()));
+        Some(place)
     }
 
     /// The same for what hardly any chunk has.
@@ -208,7 +210,10 @@ fn choice<'a>(json: &mut Reader<'a>, choices: &mut List<Choice<'a>>) -> Result<b
     while let Some(name) = json.name()? {
         match &*name {
             "index" => choice.index = count(json)?,
-            "delta" | "message" => delta(json, &mut choice.delta)?,
+            "delta" => delta(json, &mut choice.delta)?,
+            // Some servers send the whole message beside its delta.
+            "message" if choice.delta.is_some() => json.skip()?,
+            "message" => delta(json, &mut choice.delta)?,
             "finish_reason" => choice.finish_reason = string(json)?,
             "usage" => choice.usage = counts(json)?,
             "error" => is_error |= present(json)?,

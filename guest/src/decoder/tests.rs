@@ -20,6 +20,19 @@ pub(super) fn decoder(reasoning: bool) -> Decoder {
         context: context(),
         cost: None,
         reasoning,
+        many_choices: false,
+        notes: Vec::new(),
+    })
+}
+
+/// The same of a request for more than one choice.
+fn decoder_of_many() -> Decoder {
+    Decoder::new(Options {
+        context: context(),
+        cost: None,
+        reasoning: false,
+        many_choices: true,
+        notes: Vec::new(),
     })
 }
 
@@ -50,18 +63,16 @@ pub(super) fn run<'a>(
     (out, outcome)
 }
 
+/// The body of a stream of these data.
+fn sse(data: &[&str]) -> Vec<u8> {
+    let events = data.iter().map(|data| format!("data: {data}\n\n"));
+    events.collect::<String>().into_bytes()
+}
+
 /// A stream of these data, decoded whole.
 pub(super) fn stream(reasoning: bool, data: &[&str]) -> (Vec<Event>, Result<(), Error>) {
-    let body: String = data
-        .iter()
-        .map(|data| format!("data: {data}\n\n"))
-        .collect();
-    run(
-        decoder(reasoning),
-        200,
-        "text/event-stream",
-        [body.as_bytes()],
-    )
+    let body = sse(data);
+    run(decoder(reasoning), 200, "text/event-stream", [&body[..]])
 }
 
 /// A chunk with this delta and finish reason (JSON both).
@@ -499,11 +510,232 @@ fn inline_thinking_is_split_off_only_where_it_is_expected() {
 fn only_the_first_choice_is_read() {
     let two = r#"{"id":"c","model":"m","choices":[{"index":1,"delta":{"content":"no"},"finish_reason":"length"},{"index":0,"delta":{"content":"yes"},"finish_reason":"stop"}]}"#;
     let other = r#"{"id":"c","model":"m","choices":[{"index":1,"delta":{"content":"no","tool_calls":[{"index":0,"id":"x","function":{"name":"f"}}]}}]}"#;
-    let (events, outcome) = stream(false, &[other, two, USAGE, "[DONE]"]);
+    let body = sse(&[other, two, USAGE, "[DONE]"]);
+    let (events, outcome) = run(decoder_of_many(), 200, "text/event-stream", [&body[..]]);
     outcome.expect("a good end");
     assert_eq!(
         short(&events),
         ["start c m", "text yes", "usage 3+2 Final", "finish Stop"]
+    );
+}
+
+#[test]
+fn a_lone_choice_is_the_answer_whatever_its_index() {
+    let piece = |index: u8, delta: &str, reason: &str| {
+        format!(
+            r#"{{"id":"c","model":"m","choices":[{{"index":{index},"delta":{delta},"finish_reason":{reason}}}]}}"#
+        )
+    };
+    let counted = [
+        piece(0, r#"{"content":"a"}"#, "null"),
+        piece(1, r#"{"content":"b"},"message":{"content":"ab"}"#, "null"),
+        piece(2, "{}", r#""stop""#),
+    ];
+    let fixed = [
+        piece(7, r#"{"content":"a"}"#, "null"),
+        piece(7, r#"{"content":"b"}"#, "null"),
+        piece(7, "{}", r#""stop""#),
+    ];
+    // A second choice whose index comes after the end of the first one, and one in turn with it.
+    let behind = [
+        piece(0, r#"{"content":"a"}"#, "null"),
+        piece(0, r#"{"content":"b"}"#, r#""stop""#),
+        piece(1, r#"{"content":"c"}"#, r#""length""#),
+    ];
+    let in_turn = [
+        piece(0, r#"{"content":"a"}"#, "null"),
+        piece(1, r#"{"role":"assistant","content":""}"#, "null"),
+        piece(0, r#"{"content":"b"}"#, r#""stop""#),
+    ];
+    for data in [counted, fixed, behind, in_turn] {
+        let data: Vec<&str> = data
+            .iter()
+            .map(String::as_str)
+            .chain([USAGE, "[DONE]"])
+            .collect();
+        let (events, outcome) = stream(false, &data);
+        outcome.expect("a good end");
+        assert_eq!(
+            short(&events),
+            [
+                "start c m",
+                "text a",
+                "text b",
+                "usage 3+2 Final",
+                "finish Stop"
+            ]
+        );
+    }
+}
+
+#[test]
+fn halves_of_a_surrogate_pair_in_two_pieces_are_one_character() {
+    let piece = |delta: &str| {
+        format!(r#"{{"id":"c","model":"m","choices":[{{"index":0,"delta":{delta}}}]}}"#)
+    };
+    let end = r#"{"id":"c","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+    let empty = r#"{"id":"c","model":"m","choices":[{"index":0,"delta":{}}]}"#;
+    for (first, between, second, expected) in [
+        (
+            r#"{"content":"a\ud83d"}"#,
+            None,
+            r#"{"content":"\ude00b"}"#,
+            "a😀b",
+        ),
+        (
+            r#"{"content":"\ud83d"}"#,
+            None,
+            r#"{"content":"\ude00"}"#,
+            "😀",
+        ),
+        (
+            r#"{"content":"\ud83d"}"#,
+            Some(empty),
+            r#"{"content":"\ude00"}"#,
+            "😀",
+        ),
+        (
+            r#"{"content":"\ud83d"}"#,
+            None,
+            r#"{"content":"\ude00\ud83d"}"#,
+            "😀\u{fffd}",
+        ),
+        (
+            r#"{"content":"a\ud83d"}"#,
+            None,
+            r#"{"content":"b"}"#,
+            "a\u{fffd}b",
+        ),
+        (
+            r#"{"content":"a\ud83d"}"#,
+            None,
+            r#"{"content":"\ud83d"}"#,
+            "a\u{fffd}\u{fffd}",
+        ),
+        (
+            r#"{"content":"a\ud83d"}"#,
+            None,
+            r#"{"content":"b\ude00"}"#,
+            "a\u{fffd}b\u{fffd}",
+        ),
+        (
+            r#"{"reasoning":"a\ud83d"}"#,
+            None,
+            r#"{"reasoning":"\ude00b"}"#,
+            "a😀b",
+        ),
+    ] {
+        // The pieces before it are of the shape that is recognized.
+        let head = piece(r#"{"content":"-"}"#);
+        let mut data = vec![head.clone(), head, piece(first)];
+        data.extend(between.map(str::to_owned));
+        data.extend([piece(second), end.to_owned()]);
+        let mut data: Vec<&str> = data.iter().map(String::as_str).collect();
+        data.extend([USAGE, "[DONE]"]);
+        let (events, outcome) = stream(false, &data);
+        outcome.expect("a good end");
+        let said: String = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Text(text) | Event::Reasoning(text) => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(said, format!("--{expected}"), "{first} {second}");
+    }
+    // The connection breaks between the two.
+    let data = [piece(r#"{"content":"a\ud83d"}"#)];
+    let (events, outcome) = stream(false, &[&data[0]]);
+    outcome.expect_err("no end");
+    assert_eq!(short(&events), ["start c m", "text a", "text \u{fffd}"]);
+}
+
+#[test]
+fn events_without_empty_lines_between_them_are_read_or_named() {
+    let piece = r#"{"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"a"}}]}"#;
+    let end = r#"{"id":"c","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+    for line_end in ["\n", "\r\n"] {
+        let lines =
+            [piece, piece, end, USAGE, "[DONE]"].map(|data| format!("data: {data}{line_end}"));
+        for body in [
+            lines.concat(),
+            lines.concat().trim_end().to_owned(),
+            lines[..4].concat(),
+        ] {
+            for cut in 0..body.len() {
+                let (a, b) = body.as_bytes().split_at(cut);
+                let (events, outcome) = run(decoder(false), 200, "text/event-stream", [a, b]);
+                outcome.expect("a good end");
+                let told = short(&events);
+                assert_eq!(
+                    told[..4],
+                    ["start c m", "text a", "text a", "usage 3+2 Final"]
+                );
+                assert_eq!(told.last().map(String::as_str), Some("finish Stop"));
+            }
+        }
+    }
+    let body = b"data: {\"id\":\ndata: {\"id\":\n\n";
+    let (_, outcome) = run(decoder(false), 200, "text/event-stream", [&body[..]]);
+    let error = outcome.unwrap_err();
+    assert!(
+        error
+            .message
+            .contains("lines without an empty line between them"),
+        "{}",
+        error.message
+    );
+
+    // What a broken connection left is not lost.
+    let mut out = Vec::new();
+    let mut decoder = decoder(false);
+    decoder.head(200, &content_type("text/event-stream"));
+    let body = format!("data: {piece}\ndata: {piece}\n");
+    decoder.feed(body.as_bytes(), &mut out).expect("no error");
+    let failure = TransportFailure {
+        kind: TransportFailureKind::Closed,
+        message: "reset".to_owned(),
+    };
+    let error = decoder.fail(&failure, &mut out);
+    assert_eq!(error.kind, ErrorKind::Interrupted);
+    assert_eq!(short(&out), ["start c m", "text a", "text a"]);
+}
+
+#[test]
+fn a_closing_think_tag_without_an_opening_one_is_told() {
+    for (reasoning, code) in [(true, "reasoning-as-text"), (false, "closing-think-tag")] {
+        let delta = |text: &str| (format!(r#"{{"content":"{text}"}}"#), "null");
+        let pieces = [delta("hm.</th"), delta("ink>b")];
+        let pieces: Vec<(&str, &str)> = pieces.iter().map(|(d, r)| (d.as_str(), *r)).collect();
+        let told = answer(reasoning, &[pieces[0], pieces[1], ("{}", r#""stop""#)]);
+        assert_eq!(
+            told,
+            [
+                "text hm.</th",
+                "text ink>b",
+                &format!("note {code}"),
+                "finish Stop"
+            ]
+        );
+    }
+}
+
+#[test]
+fn notes_on_the_request_come_behind_the_start() {
+    let decoder = Decoder::new(Options {
+        context: context(),
+        cost: None,
+        reasoning: false,
+        many_choices: false,
+        notes: vec![Note::new("reasoning-not-sent", "why".to_owned())],
+    });
+    let end = r#"{"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
+    let body = sse(&[end, USAGE, "[DONE]"]);
+    let (events, _) = run(decoder, 200, "text/event-stream", [&body[..]]);
+    let told = short(&events);
+    assert_eq!(
+        told[..3],
+        ["start c m", "note reasoning-not-sent", "text a"]
     );
 }
 
@@ -553,6 +785,8 @@ fn an_account_has_its_price() {
         context: context(),
         cost: Some(cost),
         reasoning: false,
+        many_choices: false,
+        notes: Vec::new(),
     });
     let body = format!(
         "data: {}\n\ndata: {USAGE}\n\ndata: [DONE]\n\n",

@@ -4,6 +4,10 @@
 //! Where the model is known to think, that is split off here. Tags may be cut
 //! anywhere between two deltas; no more is held back than what could still be
 //! the beginning of one.
+//!
+//! A template may write the opening tag into the prompt, so that only the
+//! closing one comes. By then its thinking was given out as text. It stays
+//! text, and that the tag came is kept for a note.
 
 use alloc::borrow::Cow;
 use alloc::borrow::ToOwned;
@@ -24,9 +28,11 @@ pub(super) struct Think {
     state: State,
     /// What may be the beginning of a tag.
     held: String,
+    /// The model is known to think.
+    is_expected: bool,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Content passes through.
     Off,
@@ -34,23 +40,71 @@ enum State {
     Opening,
     /// Between the tags.
     Inside,
+    /// Content passes through. It did not begin with the tag, and ends in so many bytes of the
+    /// closing one and of the opening one.
+    Looking { close: usize, open: usize },
+    /// Content passes through. A closing tag came, and no opening one.
+    Closed,
 }
 
 impl Think {
-    /// `expected`: the model is known to think.
-    pub(super) fn new(expected: bool) -> Self {
+    /// `is_expected`: the model is known to think.
+    pub(super) fn new(is_expected: bool) -> Self {
         Self {
-            state: if expected { State::Opening } else { State::Off },
+            state: match is_expected {
+                true => State::Opening,
+                false => State::LOOKING,
+            },
             held: String::new(),
+            is_expected,
+        }
+    }
+
+    /// The model is known to think.
+    pub(super) fn is_expected(&self) -> bool {
+        self.is_expected
+    }
+
+    /// A closing tag came without an opening one.
+    pub(super) fn closed_unopened(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// Looks for a tag in text that passes through. An opening one is the end of the search: what
+    /// is between the tags was meant to be seen so.
+    fn look(&mut self, text: &str) {
+        let State::Looking { close, open } = &mut self.state else {
+            return;
+        };
+        if *close == 0 && *open == 0 && !has_bracket(text.as_bytes()) {
+            return;
+        }
+        for byte in text.bytes() {
+            *close = grown(CLOSE, *close, byte);
+            *open = grown(OPEN, *open, byte);
+            if *close == CLOSE.len() {
+                self.state = State::Closed;
+                return;
+            }
+            if *open == OPEN.len() {
+                self.state = State::Off;
+                return;
+            }
         }
     }
 
     /// Takes a piece of content that is not empty.
     pub(super) fn push(&mut self, text: Cow<'_, str>, out: &mut Vec<Event>) {
-        if self.state == State::Off {
-            out.push(Event::Text(text.into_owned()));
-            return;
+        match self.state {
+            State::Looking { .. } => self.look(&text),
+            State::Off | State::Closed => {}
+            State::Opening | State::Inside => return self.split(text, out),
         }
+        out.push(Event::Text(text.into_owned()));
+    }
+
+    /// The same at the start of the content and between the tags.
+    fn split(&mut self, text: Cow<'_, str>, out: &mut Vec<Event>) {
         let text = match self.held.is_empty() {
             true => text,
             false => {
@@ -70,9 +124,8 @@ impl Think {
                         return;
                     }
                     None => {
-                        self.state = State::Off;
-                        out.push(Event::Text(text.into_owned()));
-                        return;
+                        self.state = State::LOOKING;
+                        return self.push(text, out);
                     }
                 }
             }
@@ -101,7 +154,10 @@ impl Think {
             State::Inside => give(&held, Event::Reasoning, out),
             _ if held.is_empty() => {}
             _ => {
-                self.state = State::Off;
+                if self.state == State::Opening {
+                    self.state = State::LOOKING;
+                }
+                self.look(&held);
                 give(&held, Event::Text, out);
             }
         }
@@ -111,6 +167,42 @@ impl Think {
     pub(super) fn stop(&mut self, out: &mut Vec<Event>) {
         self.flush(out);
         self.state = State::Off;
+    }
+}
+
+impl State {
+    const LOOKING: Self = Self::Looking { close: 0, open: 0 };
+}
+
+/// How many bytes of `tag` a text ends in behind which `byte` comes, when it ended in `begun` of
+/// them before. A tag's first byte comes only once in it.
+fn grown(tag: &str, begun: usize, byte: u8) -> usize {
+    match tag.as_bytes().get(begun) {
+        Some(next) if *next == byte => begun + 1,
+        _ => usize::from(byte == b'<'),
+    }
+}
+
+/// Whether a tag may begin in a text. Each piece of each answer is asked, and few have more than a
+/// word: eight bytes are looked at together, the last ones twice if need be.
+fn has_bracket(text: &[u8]) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let Some(last) = text.last_chunk::<8>() else {
+        return text.contains(&b'<');
+    };
+    let mut rest = text;
+    let mut eight = last;
+    loop {
+        // The high bit of the first byte that is the one looked for.
+        let other = u64::from_le_bytes(*eight) ^ (EACH * b'<' as u64);
+        if other.wrapping_sub(EACH) & !other & HIGH != 0 {
+            return true;
+        }
+        let Some((next, behind)) = rest.split_first_chunk() else {
+            return false;
+        };
+        (eight, rest) = (next, behind);
     }
 }
 
@@ -195,6 +287,46 @@ mod tests {
         let mut out = Vec::new();
         think.push(Cow::Borrowed("<think>a"), &mut out);
         assert_eq!(out, [Event::Text("<think>a".to_owned())]);
+    }
+
+    #[test]
+    fn a_closing_tag_without_an_opening_one_is_noticed_wherever_it_is_cut() {
+        for expected in [true, false] {
+            for (content, noticed) in [
+                ("a</think>b", true),
+                ("</think>", true),
+                ("a</th</think>", true),
+                ("a<</think>", true),
+                ("a</thinks>", false),
+                ("a</thin", false),
+                (" <think>a</think>b</think>", false),
+                ("x<think>a</think>b", false),
+                ("x<thi</think>b", true),
+            ] {
+                for (cut, _) in content.char_indices() {
+                    let (a, b) = content.split_at(cut);
+                    let mut think = Think::new(expected);
+                    let mut out = Vec::new();
+                    for piece in [a, b].into_iter().filter(|piece| !piece.is_empty()) {
+                        think.push(Cow::Borrowed(piece), &mut out);
+                    }
+                    think.flush(&mut out);
+                    assert_eq!(think.closed_unopened(), noticed, "{content:?} at {cut}");
+                    if noticed && expected {
+                        let texts: Vec<_> = out.iter().map(|event| format!("{event:?}")).collect();
+                        assert!(
+                            out.iter().all(|event| matches!(event, Event::Text(_))),
+                            "{texts:?}"
+                        );
+                    }
+                }
+            }
+        }
+        let mut think = Think::new(true);
+        let mut out = Vec::new();
+        think.stop(&mut out);
+        think.push(Cow::Borrowed("a</think>"), &mut out);
+        assert!(!think.closed_unopened());
     }
 
     #[test]

@@ -49,6 +49,25 @@ const INSIDE: &str = "raw";
 /// How deep errors are looked for in each other.
 const MAX_DEPTH: u8 = 4;
 
+/// Whether a body whose status is a success says that it is an error.
+pub(super) fn says_error(value: Raw<'_>) -> bool {
+    let Some(fields) = value.as_object() else {
+        return false;
+    };
+    let is = |name: &str, word: &str| fields.get(name).is_some_and(|value| value.text() == word);
+    OUTER
+        .iter()
+        .filter_map(|name| fields.get(name))
+        .any(is_error)
+        || MESSAGE
+            .iter()
+            .any(|name| fields.get(name).is_some_and(is_error))
+        || ["object", "type", "status"]
+            .iter()
+            .any(|name| is(name, "\"error\""))
+        || is("success", "false")
+}
+
 /// Reads an error's body.
 pub(super) fn read(body: &[u8]) -> Words {
     let mut text = body.trim_ascii();

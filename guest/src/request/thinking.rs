@@ -4,68 +4,182 @@
 //! is declared as reasoning (or known as such). `compat.thinkingFormat`, or
 //! `params.qwenThinkingFormat`, says how; without them an explicit
 //! `supportsReasoningEffort` does, and else the model's family.
+//!
+//! Most templates know thinking on and off only. Where
+//! `compat.supportedReasoningEfforts` or `compat.reasoningEffortMap` says that
+//! this one knows levels, the level's word goes beside the switch, as
+//! `reasoning_effort` (Qwen, DeepSeek V4).
 
-use crate::config::compat::{Compat, ThinkingFormat};
+use alloc::string::String;
+
+use crate::config::compat::{Compat, Efforts, ThinkingFormat};
+use crate::config::params::{self, Params};
+use crate::error::quote::{MAX_SNIPPET, quote};
 use crate::families::{Thinking, traits};
 use crate::raw_json::{Object, string};
+use crate::text;
 use crate::types::{Model, ReasoningEffort};
 
-/// Sets fields of the body or keys of `chat_template_kwargs`.
+/// Levels by how much the model thinks.
+const LADDER: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/// Where a level is written.
+struct Request<'r> {
+    body: &'r mut Object,
+    template: &'r mut Object,
+}
+
+/// Sets fields of the body or keys of `chat_template_kwargs`. False: there is no way to tell this
+/// model.
 pub(super) fn set(
     body: &mut Object,
     template: &mut Object,
     model: &Model,
     compat: &Compat,
-    format: Option<ThinkingFormat>,
+    params: &Params,
     level: &ReasoningEffort,
-) {
+) -> bool {
     let family = traits(&model.id).thinking;
+    let format = compat.thinking_format.or(params.thinking_format);
     let on = *level != ReasoningEffort::Off;
+    let mut request = Request { body, template };
     // OpenClaw's vLLM plugin goes by the id alone here: these models think even
     // where nobody declared it.
     if format.is_none() && family == Thinking::Nemotron3 && !on {
-        return by_family(body, template, family, level);
+        return request.by_family(family, compat, level);
     }
     if !model.reasoning {
-        return;
+        return false;
     }
-    match (format, compat.reasoning_effort) {
-        (Some(ThinkingFormat::QwenRoot), _) => body.set("enable_thinking", super::boolean(on)),
+    let budget = params
+        .thinking_budgets
+        .iter()
+        .rev()
+        .find(|(of, _)| of == level);
+    if let Some((_, tokens)) = budget.filter(|_| on) {
+        request
+            .body
+            .set("thinking_token_budget", super::integer(*tokens));
+    }
+    let is_sent = match (format, compat.reasoning_effort) {
+        (Some(ThinkingFormat::QwenRoot), _) => {
+            request.body.set("enable_thinking", super::boolean(on));
+            if let Some(word) = word(&compat.efforts, level) {
+                request.body.set("reasoning_effort", string(word));
+            }
+            true
+        }
         (Some(ThinkingFormat::QwenTemplate), _) => {
-            by_family(body, template, Thinking::EnableAndPreserve, level);
+            request.by_family(Thinking::EnableAndPreserve, compat, level)
         }
-        (Some(ThinkingFormat::Family(family)), _) => by_family(body, template, family, level),
+        (Some(ThinkingFormat::Family(family)), _) => request.by_family(family, compat, level),
         (Some(ThinkingFormat::OpenAi) | None, Some(true)) => {
-            body.set("reasoning_effort", string(effort(level, family)));
+            request.effort(compat, level, family);
+            true
         }
-        (Some(ThinkingFormat::OpenAi), _) => {}
-        (None, Some(false)) if family == Thinking::Effort => {}
-        (None, _) => by_family(body, template, family, level),
+        (Some(ThinkingFormat::OpenAi), _) => false,
+        (None, Some(false)) if family == Thinking::Effort => false,
+        (None, _) => request.by_family(family, compat, level),
+    };
+    is_sent || budget.is_some_and(|_| on)
+}
+
+impl Request<'_> {
+    /// As the templates of a family want it. False: they want nothing.
+    fn by_family(&mut self, family: Thinking, compat: &Compat, level: &ReasoningEffort) -> bool {
+        let on = *level != ReasoningEffort::Off;
+        let switch = super::boolean(on);
+        match family {
+            Thinking::Fixed => return false,
+            Thinking::Effort => {
+                self.effort(compat, level, family);
+                return true;
+            }
+            Thinking::Enable => self.template.set("enable_thinking", switch),
+            Thinking::EnableAndPreserve => {
+                self.template.set("enable_thinking", switch);
+                self.template.set("preserve_thinking", "true");
+            }
+            Thinking::Nemotron3 => {
+                self.template.set("enable_thinking", switch);
+                if !on {
+                    self.template.set("force_nonempty_content", "true");
+                }
+            }
+            Thinking::Both => {
+                self.template.set("thinking", switch);
+                self.template.set("enable_thinking", switch);
+            }
+        }
+        if let Some(word) = word(&compat.efforts, level) {
+            self.template.set("reasoning_effort", string(word));
+        }
+        true
+    }
+
+    /// As the field of the body that OpenAI has.
+    fn effort(&mut self, compat: &Compat, level: &ReasoningEffort, family: Thinking) {
+        let word = word(&compat.efforts, level).unwrap_or_else(|| effort(level, family));
+        self.body.set("reasoning_effort", string(word));
     }
 }
 
-fn by_family(body: &mut Object, template: &mut Object, family: Thinking, level: &ReasoningEffort) {
-    let on = *level != ReasoningEffort::Off;
-    let switch = if on { "true" } else { "false" };
-    match family {
-        Thinking::Fixed => {}
-        Thinking::Enable => template.set("enable_thinking", switch),
-        Thinking::EnableAndPreserve => {
-            template.set("enable_thinking", switch);
-            template.set("preserve_thinking", "true");
-        }
-        Thinking::Nemotron3 => {
-            template.set("enable_thinking", switch);
-            if !on {
-                template.set("force_nonempty_content", "true");
-            }
-        }
-        Thinking::Both => {
-            template.set("thinking", switch);
-            template.set("enable_thinking", switch);
-        }
-        Thinking::Effort => body.set("reasoning_effort", string(effort(level, family))),
+/// The server's word for a level, where the user names its words: that of the map, the level itself
+/// if it is supported, else the next lower one that is, else the lowest. `None`: none is named, or
+/// thinking is off and has no word.
+fn word<'e>(efforts: &'e Efforts, level: &'e ReasoningEffort) -> Option<&'e str> {
+    let mapped = efforts
+        .map
+        .iter()
+        .find(|(from, _)| params::effort(from) == *level);
+    if let Some((_, word)) = mapped {
+        return Some(word);
     }
+    let own = effort(level, Thinking::Fixed);
+    let supported = &efforts.supported;
+    if supported.iter().any(|word| word == own) {
+        return Some(own);
+    }
+    if *level == ReasoningEffort::Off || efforts == &Efforts::default() {
+        return None;
+    }
+    let rank = |word: &str| LADDER.iter().position(|known| *known == word);
+    let Some(wanted) = rank(own).filter(|_| !supported.is_empty()) else {
+        return Some(own);
+    };
+    let ranked = || {
+        let ranked = supported
+            .iter()
+            .filter_map(|word| Some((rank(word)?, word.as_str())));
+        ranked.filter(|(rank, _)| *rank > 0)
+    };
+    let lower = ranked().filter(|(rank, _)| *rank < wanted).max();
+    let found = lower.or_else(|| ranked().min());
+    Some(found.map_or(own, |(_, word)| word))
+}
+
+/// Why a level that was asked for is not sent.
+pub(super) fn not_sent(model: &Model, level: &ReasoningEffort) -> String {
+    let level = match level {
+        ReasoningEffort::Off => "off",
+        level => effort(level, Thinking::Fixed),
+    };
+    let why = match model.reasoning {
+        false => {
+            " is not known to reason; set reasoning: true for it under models.providers.vllm.models if it does"
+        }
+        true => {
+            " has no switch for its thinking that is known; set compat.thinkingFormat or compat.supportsReasoningEffort for it"
+        }
+    };
+    let (level, id) = (quote(level, MAX_SNIPPET), quote(&model.id, MAX_SNIPPET));
+    text::concat(&[
+        "the level of reasoning \"",
+        &level,
+        "\" has no effect: the model ",
+        &id,
+        why,
+    ])
 }
 
 /// The level in the server's word. gpt-oss has three, and can't be kept from

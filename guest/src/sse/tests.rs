@@ -124,25 +124,72 @@ fn many_lines_of_data_cannot_pile_up_beyond_the_limit() {
     assert!(refused);
 }
 
-#[test]
-fn what_the_end_cut_off_can_be_looked_at() {
-    for (stream, expected) in [
-        ("data: [DONE]", Some("[DONE]")),
-        ("data: [DONE]\n", Some("[DONE]")),
-        ("data: [DONE]\r", Some("[DONE]")),
-        ("data: a\n\ndata: [DONE]\n", Some("[DONE]")),
-        ("data: a\n\n", None),
-        ("data: a\ndat", None),
-        (": comment", None),
-        ("", None),
-    ] {
-        let mut parser = Parser::new();
-        let mut input = stream.as_bytes();
-        while parser.next(&mut input).expect("short").is_some() {}
-        assert_eq!(
-            parser.unfinished(),
-            expected.map(str::as_bytes),
-            "{stream:?}"
-        );
+/// What a lenient parser makes of a stream that ends.
+fn lenient(pieces: &[&[u8]]) -> Vec<(String, Found)> {
+    let mut parser = Parser::lenient();
+    let mut events = Vec::new();
+    for piece in pieces.iter().chain(&[&b"\n\n"[..]]) {
+        let mut input = *piece;
+        while let Some((data, found)) = parser.next_event(&mut input).expect("short") {
+            events.push((String::from_utf8_lossy(data).into_owned(), found));
+        }
     }
+    events
+}
+
+#[test]
+fn a_lenient_parser_reads_events_without_empty_lines_wherever_they_are_cut() {
+    use Found::{Data, Error, Stray};
+    let cases: &[(&str, &[(&str, Found)])] = &[
+        (
+            "data: {\"a\":1}\ndata: {\"b\":2}\ndata: [DONE]\n",
+            &[("{\"a\":1}", Data), ("{\"b\":2}", Data), ("[DONE]", Data)],
+        ),
+        (
+            "data: {}\r\nid: 7\r\ndata: {\"b\":2}",
+            &[("{}", Data), ("{\"b\":2}", Data)],
+        ),
+        ("data: {}\ndata: x\n\n", &[("{}", Data), ("x", Data)]),
+        // One event of several lines, as WHATWG has it.
+        (
+            "data: {\ndata: \"a\": {}\ndata: }\n\ndata: {}\n\n",
+            &[("{\n\"a\": {}\n}", Data), ("{}", Data)],
+        ),
+        ("data: a\ndata: {}\n\n", &[("a\n{}", Data)]),
+        // The name of an event belongs to the data that follow it.
+        (
+            "data: {}\nevent: error\ndata: {\"b\":2}\n\ndata: {}\n\n",
+            &[("{}", Data), ("{\"b\":2}", Error), ("{}", Data)],
+        ),
+        ("data: {}\nevent: error\n\n", &[("{}", Error)]),
+        (
+            "data: {}\n{\"error\":1}\n",
+            &[("{}", Data), ("{\"error\":1}", Error)],
+        ),
+        (
+            "data: [DONE]\nwords\n",
+            &[("[DONE]", Data), ("words", Stray)],
+        ),
+    ];
+    for (stream, expected) in cases {
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(data, found)| ((*data).to_owned(), *found))
+            .collect();
+        let bytes = stream.as_bytes();
+        for cut in 0..=bytes.len() {
+            let (a, b) = bytes.split_at(cut);
+            assert_eq!(lenient(&[a, b]), expected, "{stream:?} cut at {cut}");
+        }
+        let single: Vec<_> = bytes.chunks(1).collect();
+        assert_eq!(lenient(&single), expected, "{stream:?} byte by byte");
+    }
+}
+
+#[test]
+fn the_end_of_the_stream_is_told_with_its_line() {
+    let mut parser = Parser::lenient();
+    let mut input: &[u8] = b"data: [DONE]\n";
+    let event = parser.next_event(&mut input).expect("short");
+    assert_eq!(event, Some((&b"[DONE]"[..], Found::Data)));
 }

@@ -51,7 +51,7 @@ impl<T> List<T> {
 }
 
 impl<'a> Text<'a> {
-    fn of(text: Cow<'a, str>) -> Self {
+    pub(in crate::decoder) fn of(text: Cow<'a, str>) -> Self {
         Self((!text.is_empty()).then_some(text))
     }
 
