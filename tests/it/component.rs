@@ -3,7 +3,7 @@
 use provider_host::plugin::{EMBEDDED, inspect};
 
 /// The size that the component may not exceed, in bytes.
-const SIZE_LIMIT: usize = 256 * 1024;
+const SIZE_LIMIT: usize = 400 * 1024;
 
 #[test]
 fn the_component_imports_only_http_io_and_clocks() {
