@@ -8,14 +8,22 @@ use crate::file::{self, FileError, Links};
 use crate::policy::Origin;
 use crate::shortage;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
+use tokio_rustls::rustls::crypto::CryptoProvider;
+use tokio_rustls::rustls::server::ParsedCertificate;
+use tokio_rustls::rustls::{
+    self, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use url::Host;
 
 pub(super) struct Tls {
@@ -186,7 +194,7 @@ fn config(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Tra
     }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(system.certs);
-    roots.add_parsable_certificates(authorities);
+    roots.add_parsable_certificates(authorities.iter().cloned());
     if roots.is_empty() {
         return Err(unusable(
             "no trusted certificates were found; install the system's CA certificates or set `request.tls.ca`"
@@ -194,14 +202,94 @@ fn config(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Tra
         ));
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Verifier::new(roots, authorities, &provider)?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(error.to_string()))?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
+
+/// Verifies as rustls does, and takes a server's own certificate that the user named as an authority,
+/// although it is marked as one: `openssl req -x509` marks it so, and the user trusts this very one.
+#[derive(Debug)]
+struct Verifier {
+    usual: Arc<WebPkiServerVerifier>,
+    /// What `request.tls.ca` holds.
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl Verifier {
+    fn new(
+        roots: RootCertStore,
+        named: Vec<CertificateDer<'static>>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, TransportError> {
+        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        let usual = usual.build().map_err(|error| unusable(error.to_string()))?;
+        Ok(Self { usual, named })
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let outcome = self.usual.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match outcome {
+            // The mark is looked at behind the dates and before the name.
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(why)))
+                if why.0.to_string() == USED_AS_SERVER && self.named.contains(end_entity) =>
+            {
+                let certificate = ParsedCertificate::try_from(end_entity)?;
+                verify_server_name(&certificate, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let usual = &self.usual;
+        usual.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let usual = &self.usual;
+        usual.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
+}
+
+/// What rustls says of the certificate of an authority that a server shows as its own.
+const USED_AS_SERVER: &str = "CaUsedAsEndEntity";
 
 /// Sorts an I/O error of a TLS stream by what rustls says about it.
 pub(super) fn failure(host: &str, error: &io::Error) -> TransportError {
@@ -248,8 +336,9 @@ fn untrusted(why: &CertificateError) -> String {
         CertificateError::NotValidForName => "it is for another name".to_owned(),
         // A crate's own error in a coat that shows its name for programmers.
         CertificateError::Other(other) => match other.0.to_string().as_str() {
-            "CaUsedAsEndEntity" => {
-                "it is that of an authority, and no server's own: make one that is not marked as CA"
+            USED_AS_SERVER => {
+                "it is that of an authority, and no server's own: name this very certificate in \
+                 request.tls.ca, or make one that is not marked as CA"
                     .to_owned()
             }
             words => words.to_owned(),

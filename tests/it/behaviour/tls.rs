@@ -31,6 +31,28 @@ async fn server() -> (String, String) {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)
         .expect("a server");
+    (serve(config).await, authority)
+}
+
+/// A server that shows a certificate of its own making, which is marked as an authority's, as
+/// `openssl req -x509` makes it: its base URL, and the certificate as PEM.
+async fn self_signed(params: CertificateParams) -> (String, String) {
+    let mut params = params;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("a server");
+    (serve(config).await, certificate.pem())
+}
+
+/// Serves one model; the base URL.
+async fn serve(config: ServerConfig) -> String {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -46,7 +68,7 @@ async fn server() -> (String, String) {
             });
         }
     });
-    (format!("https://{address}/v1"), authority)
+    format!("https://{address}/v1")
 }
 
 fn user(base_url: &str, tls: Value) -> User {
@@ -74,4 +96,30 @@ async fn a_server_without_a_trusted_certificate_is_unreachable_for_good() {
     assert_eq!(error.kind_name(), "unreachable", "{error:?}");
     assert!(!error.retryable() && !error.request_sent(), "{error:?}");
     assert!(error.message().contains("certificate"), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_named_self_signed_certificate_is_its_own_authority() {
+    let of = |name: &str| CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    let (url, pem) = self_signed(of("127.0.0.1")).await;
+    let catalog = user(&url, json!({"ca": pem})).catalog().await;
+    assert_eq!(catalog.expect("models").models[0].id, "behind-tls");
+
+    // Another certificate of the same name, one for another name, and one that is too old.
+    let (_, other) = self_signed(of("127.0.0.1")).await;
+    let mut old = of("127.0.0.1");
+    old.not_before = rcgen::date_time_ymd(2001, 1, 1);
+    old.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    let (old_url, old) = self_signed(old).await;
+    let (elsewhere_url, elsewhere) = self_signed(of("gpu.example")).await;
+    for (url, ca, why) in [
+        (&url, &other, "name this very certificate in request.tls.ca"),
+        (&old_url, &old, "expired"),
+        (&elsewhere_url, &elsewhere, "127.0.0.1"),
+    ] {
+        let trusting = user(url, json!({"ca": ca}));
+        let error = trusting.catalog().await.expect_err("not that one");
+        assert_eq!(error.kind_name(), "unreachable", "{error:?}");
+        assert!(error.message().contains(why), "{error:?}");
+    }
 }
