@@ -19,6 +19,7 @@ mod environment;
 mod error;
 mod interpolation;
 mod key;
+mod misplaced;
 mod path;
 mod plugins;
 mod provider;

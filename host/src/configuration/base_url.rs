@@ -5,7 +5,10 @@
 //! is refused, and so is a whole URL from a variable whose path or query looks like it holds a key.
 //! What the user wrote there as a literal is passed on, and is taken out of every text for people.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use serde_json::{Map, Value};
+use url::{Host, Url};
 
 use super::environment::Environment;
 use super::error::ConfigError;
@@ -39,6 +42,25 @@ impl BaseUrl {
             secrets: secrets(url),
         }
     }
+}
+
+/// The URL of this machine for one whose host is an address to listen on: `0.0.0.0` or `[::]`. vLLM
+/// prints such an address when it starts, and nothing can be asked at it everywhere. `None`: it is
+/// another host.
+pub(super) fn on_this_machine(url: &str) -> Option<String> {
+    let mut parsed = Url::parse(url).ok()?;
+    let address: IpAddr = match parsed.host()? {
+        Host::Ipv4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        Host::Ipv6(address) if address.to_canonical().is_unspecified() => {
+            match address.to_canonical() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            }
+        }
+        _ => return None,
+    };
+    parsed.set_ip_host(address).ok()?;
+    Some(parsed.into())
 }
 
 /// Resolves the base URL: the entry's, else for the built-in plugin its manifest's. A blank one
@@ -200,6 +222,26 @@ fn names_a_credential(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_to_listen_on_is_read_as_this_machine() {
+        for (url, expected) in [
+            ("http://0.0.0.0:8000/v1", Some("http://127.0.0.1:8000/v1")),
+            ("http://0.0.0.0:8000", Some("http://127.0.0.1:8000/")),
+            (
+                "https://[::]:8000/v1?k=v",
+                Some("https://[::1]:8000/v1?k=v"),
+            ),
+            ("http://[::ffff:0.0.0.0]/v1", Some("http://127.0.0.1/v1")),
+            ("http://0/v1", Some("http://127.0.0.1/v1")),
+            ("http://127.0.0.1:8000/v1", None),
+            ("http://0.0.0.1/v1", None),
+            ("http://h/v1", None),
+            ("0.0.0.0:8000", None),
+        ] {
+            assert_eq!(on_this_machine(url).as_deref(), expected, "{url}");
+        }
+    }
 
     const KEY: &str = "sk-0123456789abcdef";
 

@@ -195,6 +195,61 @@ fn from_configuration(
     }
 }
 
+/// One sentence about a key that is not a key, but the name of a variable as other tools write it:
+/// `$NAME`, `%NAME%`, `{env:NAME}`, `os.environ/NAME`, or the name alone where no such variable is
+/// set. The text is shown only if a variable of the name is set: otherwise it may be a key after all.
+pub(super) fn foreign_variable(
+    key: &str,
+    source: &KeySource,
+    environment: &Environment<'_>,
+) -> Option<String> {
+    let (name, is_bare) = variable_in(key)?;
+    if is_bare && !name_of_a_secret(name) {
+        return None;
+    }
+    let shown = match environment(name).is_some_and(|value| !value.is_empty()) {
+        true => format!("${{{name}}}"),
+        false => String::from("${NAME}, with the variable's name"),
+    };
+    Some(format!(
+        "the key ({source}) looks like the name of an environment variable, and is sent as it \
+         stands; to send the variable's value, set apiKey to {shown}"
+    ))
+}
+
+/// The name of a variable that a text is made of, with or without signs and words around it that
+/// say that it is one. True: without.
+fn variable_in(text: &str) -> Option<(&str, bool)> {
+    const SIGNS: &str = "$%{}()<>[]:./@!\"'` ";
+    const WORDS: [&str; 8] = [
+        "env", "environ", "getenv", "os", "process", "secret", "secrets", "var",
+    ];
+    if text.starts_with("$$") {
+        // An escape: the text itself is meant.
+        return None;
+    }
+    let is_sign = |c: char| SIGNS.contains(c);
+    let mut words = text.split(is_sign).filter(|word| !word.is_empty());
+    let name = words.next_back()?;
+    if !words.all(|word| WORDS.contains(&word.to_ascii_lowercase().as_str())) {
+        return None;
+    }
+    let first = name.bytes().next()?;
+    let is_name = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && (first.is_ascii_alphabetic() || first == b'_');
+    let is_bare = name.len() == text.len();
+    (is_name && (!is_bare || is_variable_name(name))).then_some((name, is_bare))
+}
+
+/// Whether a name is one that people give to a variable with a key in it, and no placeholder such as
+/// `EMPTY`.
+fn name_of_a_secret(name: &str) -> bool {
+    let mut words = name.split('_');
+    name.contains('_') && words.any(|word| ["KEY", "TOKEN", "SECRET", "APIKEY"].contains(&word))
+}
+
 fn finish(
     text: String,
     source: KeySource,
@@ -226,6 +281,53 @@ mod tests {
             "SPACES" => Some(" \r\n\u{2028}".into()),
             "BELL" => Some("a\u{7}b".into()),
             _ => None,
+        }
+    }
+
+    #[test]
+    fn a_variable_in_another_tools_words_is_told_and_a_key_is_never_shown() {
+        let environment = |name: &str| (name == "MY_KEY").then(|| "sk-1".to_owned());
+        let told = |key: &str| foreign_variable(key, &KeySource::Configuration, &environment);
+        for key in [
+            "$MY_KEY",
+            "%MY_KEY%",
+            "{env:MY_KEY}",
+            "${env:MY_KEY}",
+            "$(MY_KEY)",
+            "${{ secrets.MY_KEY }}",
+            "env:MY_KEY",
+            "os.environ/MY_KEY",
+            "os.environ[\"MY_KEY\"]",
+            "process.env.MY_KEY",
+            "<MY_KEY>",
+            "MY_KEY",
+        ] {
+            let message = told(key).unwrap_or_else(|| panic!("{key}"));
+            assert!(message.ends_with("set apiKey to ${MY_KEY}"), "{message}");
+        }
+        for key in ["$OTHER_KEY", "OTHER_KEY", "$abc123DEF456"] {
+            let message = told(key).unwrap_or_else(|| panic!("{key}"));
+            assert!(
+                message.ends_with("${NAME}, with the variable's name"),
+                "{message}"
+            );
+            assert!(
+                !message.contains("OTHER") && !message.contains("abc123"),
+                "{message}"
+            );
+        }
+        for key in [
+            "EMPTY",
+            "NONE",
+            "x",
+            "sk-abc_KEY",
+            "abc.DEF",
+            "$$MY_KEY",
+            "a$MY_KEY",
+            "$1234",
+            "",
+        ] {
+            assert_eq!(told(key), None, "{key}");
         }
     }
 

@@ -18,7 +18,7 @@ use super::error::ConfigError;
 use super::key::{self, KeySource};
 use super::schema::Schema;
 use super::secret::{Resolver, key_binding};
-use super::{Configuration, agents, base_url, path};
+use super::{Configuration, agents, base_url, misplaced, path};
 use crate::credentials::Profiles;
 use crate::plugin::{BUILT_IN_ID, IdApproval};
 use crate::policy::Binding;
@@ -145,6 +145,7 @@ impl Configuration {
             return Err(ConfigError::IdNotApproved { id });
         }
         let mut notes = self.general_notes();
+        misplaced::notes(&self.root, &id, &mut notes);
         let (at, entry) = self.entry(&id, &mut notes)?;
         let named = facts.base_url.map(str::trim).filter(|url| !url.is_empty());
         let present = entry.is_some() || named.is_some();
@@ -168,6 +169,15 @@ impl Configuration {
             },
             &mut notes,
         )?;
+        if let Some((text, source)) = &key
+            && let Some(message) = key::foreign_variable(text, source, environment)
+        {
+            notes.push(Note {
+                code: "key-names-variable",
+                path: (*source == KeySource::Configuration).then(|| key_path.clone()),
+                message,
+            });
+        }
         note_unused_key(
             configured_key.as_ref(),
             key.as_ref().map(|(_, source)| source),
@@ -177,10 +187,22 @@ impl Configuration {
 
         let transport = Transport::take(&mut entry, &at)?;
         // What the host reads itself, whether or not the plugin may see it.
-        let base_url = match named {
+        let mut base_url = match named {
             Some(url) => BaseUrl::named(url),
             None => base_url::resolve(&entry, &at, &id, facts, environment)?,
         };
+        if let Some(url) = base_url::on_this_machine(&base_url.text) {
+            notes.push(Note {
+                code: "unspecified-address",
+                path: named.is_none().then(|| path::member(&at, "baseUrl")),
+                message: format!(
+                    "the host of {} is an address to listen on, and none to connect to; {url} is \
+                     used instead, write that",
+                    base_url.text
+                ),
+            });
+            base_url.text = url;
+        }
         if named.is_some() || matches!(entry.get("baseUrl"), Some(Value::String(_))) {
             entry.insert("baseUrl".to_owned(), Value::from(base_url.text.as_str()));
         }

@@ -40,6 +40,26 @@ pub(super) fn cases() -> Vec<Case> {
             "{models: {providers: {vllm: []}}}",
         ),
         text(
+            "Providers at the top of the file",
+            "{providers: {vllm: {models: [{id: 'tiny'}]}}}",
+        ),
+        text(
+            "A setting of the model at the provider's entry",
+            "{models: {providers: {vllm: {contextWindow: 4096, models: [{id: 'tiny'}]}}}}",
+        ),
+        text(
+            "An address to listen on as base URL",
+            "{models: {providers: {vllm: {baseUrl: 'http://0.0.0.0:8000/v1', models: [{id: 'tiny'}]}}}}",
+        ),
+        text(
+            "An endpoint as base URL",
+            "{models: {providers: {vllm: {baseUrl: 'http://127.0.0.1:8000/v1/chat/completions', models: [{id: 'tiny'}]}}}}",
+        ),
+        text(
+            "A key in another tool's words for a variable",
+            "{models: {providers: {vllm: {apiKey: '$GPU_KEY', models: [{id: 'tiny'}]}}}}",
+        ),
+        text(
             "A variable that is not set",
             "{models: {providers: {vllm: {apiKey: '${GPU_KEY}', models: [{id: 'tiny'}]}}}}",
         ),
