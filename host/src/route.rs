@@ -172,12 +172,27 @@ impl Route {
 pub enum Step {
     /// An event of the answer. Its model is [`RoutedChat::model`].
     Event(Event),
+    /// The request is sent with a smaller limit than it asks for, or with less than half of the
+    /// model's default, because the prompt leaves no more of the context.
+    Fit(Fitted),
     /// The same request will be sent to the same model again.
     Retry(Retry),
     /// The request will be sent again with a limit that fits.
     Refit(Refit),
     /// The next model's turn.
     Fallback(Fallback),
+}
+
+/// A limit of the answer that was fitted before the request was sent.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Fitted {
+    /// Reference of the model.
+    pub model: String,
+    /// Tokens of the prompt, as the server counts them.
+    pub prompt_tokens: u32,
+    /// The limit of the answer, in tokens.
+    pub max_tokens: u32,
 }
 
 /// A request that will be sent again.

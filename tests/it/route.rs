@@ -52,6 +52,14 @@ async fn outcome(mut chat: RoutedChat) -> (Vec<&'static str>, String, Option<Err
         for step in steps {
             match step {
                 Step::Event(Event::Text(piece)) => text.push_str(&piece),
+                Step::Fit(fitted) => {
+                    assert_eq!(
+                        fitted.prompt_tokens + fitted.max_tokens,
+                        4_096,
+                        "{fitted:?}"
+                    );
+                    detours.push("fit");
+                }
                 Step::Retry(_) => detours.push("retry"),
                 Step::Refit(_) => detours.push("refit"),
                 Step::Fallback(_) => detours.push("fallback"),
@@ -158,7 +166,7 @@ async fn a_prompt_that_might_not_fit_is_counted_once_by_a_plugin_that_counts() {
     let asked = sent(&mock, "/tokenize") - before;
     assert_eq!(
         (detours, asked, chats(&mock)),
-        (vec![], usize::from(counts), 1)
+        (vec!["fit"], usize::from(counts), 1)
     );
 
     // The caller's own number, or the wish not to count, spares the request.

@@ -11,7 +11,17 @@ const LONGEST: usize = 240;
 
 /// The sentence of a step; none for the answer's own.
 pub(super) fn sentence(step: &Step) -> Option<String> {
+    let tokens = |count: u32| {
+        let unit = if count == 1 { "token" } else { "tokens" };
+        format!("{} {unit}", amount::count(count.into()))
+    };
     Some(match step {
+        Step::Fit(fitted) => format!(
+            "{}: the prompt has {}, which leaves {} of the context for the answer",
+            escaped(&fitted.model),
+            tokens(fitted.prompt_tokens),
+            tokens(fitted.max_tokens)
+        ),
         Step::Retry(retry) => format!(
             "{}: {}; retry {} of {} in {}",
             escaped(&retry.model),
@@ -21,11 +31,10 @@ pub(super) fn sentence(step: &Step) -> Option<String> {
             amount::seconds(retry.delay)
         ),
         Step::Refit(refit) => format!(
-            "{}: {}; trying again with a limit that fits, {} token{}",
+            "{}: {}; trying again with a limit that fits, {}",
             escaped(&refit.model),
             what(&refit.error),
-            amount::count(refit.max_tokens.into()),
-            if refit.max_tokens == 1 { "" } else { "s" }
+            tokens(refit.max_tokens)
         ),
         Step::Fallback(fallback) => format!(
             "{}: {}; falling back to {}",

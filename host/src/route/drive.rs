@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::backoff::Wait;
 use super::fit::{self, COUNT_TIMEOUT};
-use super::{Fallback, Refit, Retry, Route, Step, Target};
+use super::{Fallback, Fitted, Refit, Retry, Route, Step, Target};
 use crate::bindings::types::{ChatRequest, Model};
 use crate::error::{Error, ErrorKind, Result};
 use crate::telemetry::{Observer, RouteWatch};
@@ -280,7 +280,19 @@ impl Attempt {
             if route.fit.wants(model, &self.request)
                 && let Some(count) = count(target, model, &self.request).await
             {
+                // A default that is nearly met is nobody's wish.
+                let wanted = self.request.max_tokens.unwrap_or(model.max_tokens / 2);
                 fit::apply(&count, model, &mut self.request);
+                let room = model.context_window.saturating_sub(count.prompt);
+                // Without any room the server has the last word.
+                if (1..wanted).contains(&room) {
+                    let fitted = Fitted {
+                        model: target.reference.clone(),
+                        prompt_tokens: count.prompt,
+                        max_tokens: room,
+                    };
+                    port.step(Step::Fit(fitted)).await;
+                }
             }
         }
         let mut answer = upstream

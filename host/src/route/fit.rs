@@ -138,14 +138,12 @@ pub(super) fn refitted(
 ) -> u32 {
     let asked = u64::from(request.max_tokens.unwrap_or(model.max_tokens));
     let most = most_tokens(request);
-    // What is left of the sum without the limit; a number that no prompt of
-    // this size can have is the limit itself, as the user's own parameters set
-    // it.
+    // What is left of the sum without the limit. It may be more than the text of the request can
+    // have: a template of the server's may add to it.
     let said = error
         .requested()
         .and_then(|sum| sum.checked_sub(asked))
-        .filter(|prompt| *prompt > 0 && *prompt < window)
-        .filter(|prompt| most.is_none_or(|most| *prompt <= most));
+        .filter(|prompt| *prompt > 0 && *prompt < window);
     let room = match (counted.map(u64::from).or(said), most) {
         (Some(prompt), _) => window.saturating_sub(prompt),
         (None, Some(most)) if most < window => window - most,
