@@ -82,10 +82,33 @@ impl Answer {
                 }
             }
             Event::Usage(usage) => self.usage = Some(usage),
-            Event::Note(note) => self.notes.push(note),
+            Event::Note(note) => {
+                Self::split_reasoning(&note, &mut self.text, &mut self.reasoning);
+                self.notes.push(note);
+            }
             Event::Finish(reason) => self.finish = Some(reason),
             Event::Other(_) => {}
         }
+    }
+
+    /// Moves the thinking at the start of `text` into `reasoning`, if `note` says that there is some.
+    ///
+    /// A server without a reasoning parser sends thinking as text. Where the model's template opens
+    /// the thinking itself, nothing tells it from the answer before `</think>` comes, and by then
+    /// its pieces were given out as text. The provider says so with a note of the code
+    /// `reasoning-as-text`, only for models that are known to reason. Of the text collected so far,
+    /// what stands before the tag is the thinking.
+    pub fn split_reasoning(note: &Note, text: &mut String, reasoning: &mut String) {
+        const TAG: &str = "</think>";
+        if note.code != "reasoning-as-text" {
+            return;
+        }
+        let Some(at) = text.find(TAG) else {
+            return;
+        };
+        let rest = text.split_off(at);
+        reasoning.push_str(text);
+        rest[TAG.len()..].clone_into(text);
     }
 
     /// Whether it has come to its end.
@@ -210,6 +233,26 @@ mod tests {
             index,
             delta: delta.into(),
         })
+    }
+
+    #[test]
+    fn thinking_that_came_as_text_is_told_apart_by_the_note() {
+        let note = |code: &str| {
+            Event::Note(Note {
+                code: code.into(),
+                path: None,
+                message: "why".into(),
+            })
+        };
+        let text = || Event::Text("hm</think>\n\nyes</think>".into());
+        let mut answer = Answer::new();
+        answer.extend([text(), note("closing-think-tag")]);
+        assert_eq!(answer.text, "hm</think>\n\nyes</think>");
+        let mut answer = Answer::new();
+        answer.extend([text(), note("reasoning-as-text"), note("other")]);
+        assert_eq!(answer.text, "\n\nyes</think>");
+        assert_eq!(answer.reasoning, "hm");
+        assert_eq!(answer.notes.len(), 2);
     }
 
     #[test]

@@ -34,6 +34,8 @@ struct Call {
     id: String,
     name: String,
     arguments: String,
+    /// The whole of them was judged to be a JSON object.
+    valid: bool,
 }
 
 impl Answer {
@@ -107,6 +109,7 @@ impl Answer {
                 id: call.id.clone(),
                 name: call.name.clone(),
                 arguments: String::new(),
+                valid: false,
             }),
             Event::ToolCallArguments(piece) => {
                 if let Some(call) = self.call(piece.index) {
@@ -118,17 +121,22 @@ impl Answer {
                     call.id.clone_from(&end.id);
                     call.name.clone_from(&end.name);
                     call.arguments.clone_from(&end.arguments);
+                    call.valid = end.valid;
                 }
                 None => self.tool_calls.push(Call {
                     index: end.index,
                     id: end.id.clone(),
                     name: end.name.clone(),
                     arguments: end.arguments.clone(),
+                    valid: end.valid,
                 }),
             },
             Event::Usage(usage) => self.usage = Some(usage.clone()),
             Event::Finish(reason) => self.finish = Some(reason.clone()),
-            Event::Note(_) | Event::Other(_) => {}
+            Event::Note(note) => {
+                provider_host::Answer::split_reasoning(note, &mut self.text, &mut self.reasoning);
+            }
+            Event::Other(_) => {}
         }
     }
 
@@ -185,7 +193,7 @@ impl Answer {
                 .unwrap_or(asked),
             text: &self.text,
             reasoning: &self.reasoning,
-            tool_calls: self.json_calls(),
+            tool_calls: self.json_calls(|call| Some(call.valid)),
             finish_reason: self.finish.as_ref().map_or("", json::finish_reason),
             usage: usage.map(json::Usage::from),
             cost: usage
@@ -208,18 +216,20 @@ impl Answer {
         (!nothing).then(|| json::Partial {
             text: &self.text,
             reasoning: &self.reasoning,
-            tool_calls: self.json_calls(),
+            // Nobody has judged the call that was cut.
+            tool_calls: self.json_calls(|_| None),
             usage: self.usage.as_ref().map(json::Usage::from),
         })
     }
 
-    fn json_calls(&self) -> Vec<json::ToolCall<'_>> {
+    fn json_calls(&self, valid: fn(&Call) -> Option<bool>) -> Vec<json::ToolCall<'_>> {
         self.tool_calls
             .iter()
             .map(|call| json::ToolCall {
                 id: &call.id,
                 name: &call.name,
                 arguments: &call.arguments,
+                valid: valid(call),
             })
             .collect()
     }

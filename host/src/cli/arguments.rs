@@ -180,8 +180,8 @@ pub(super) struct ChatOptions {
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(super) temperature: Option<f64>,
 
-    /// How hard to think: off, minimal, low, medium, high, xhigh, or a word of
-    /// the server's own
+    /// How hard to think: off, minimal, low, medium, high, xhigh, max, or a word
+    /// of the server's own
     #[arg(long, value_name = "LEVEL")]
     pub(super) reasoning: Option<String>,
 
@@ -220,7 +220,7 @@ pub(super) struct ChatOptions {
     #[arg(long, conflicts_with_all = ["request", "image", "record", "replay"])]
     pub(super) watch: bool,
 
-    /// The prompt; `-` or none reads it from stdin
+    /// The prompt; `-` or none reads it from stdin, and what stdin has beside a prompt goes before it
     #[arg(value_name = "PROMPT", conflicts_with = "request")]
     pub(super) prompt: Option<String>,
 }

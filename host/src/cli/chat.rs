@@ -114,12 +114,12 @@ impl Lines {
 impl Sink for Lines {
     fn events(&mut self, events: &[types::Event]) -> io::Result<()> {
         for event in events {
-            match (Line::of(event), event) {
-                (Some(line), _) => self.line(&line)?,
-                (None, types::Event::Note(note)) => {
-                    terminal::note(&with_path(note.path.as_deref(), &note.message));
-                }
-                (None, _) => {}
+            // A note is for people as well.
+            if let types::Event::Note(note) = event {
+                terminal::note(&with_path(note.path.as_deref(), &note.message));
+            }
+            if let Some(line) = Line::of(event) {
+                self.line(&line)?;
             }
         }
         self.out.flush()

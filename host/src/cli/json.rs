@@ -40,6 +40,13 @@ pub(super) enum Line<'a> {
         id: &'a str,
         name: &'a str,
         arguments: &'a str,
+        /// The arguments are a JSON object.
+        valid: bool,
+    },
+    Note {
+        code: &'a str,
+        path: Option<&'a str>,
+        message: &'a str,
     },
     Usage(Usage),
     Finish {
@@ -55,8 +62,7 @@ pub(super) enum Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The line of an event; none for what is for people (notes) and for what
-    /// this version has no line for.
+    /// The line of an event; none for what this version has no line for.
     pub(super) fn of(event: &'a types::Event) -> Option<Self> {
         use types::Event as E;
         Some(match event {
@@ -80,12 +86,18 @@ impl<'a> Line<'a> {
                 id: &call.id,
                 name: &call.name,
                 arguments: &call.arguments,
+                valid: call.valid,
+            },
+            E::Note(note) => Self::Note {
+                code: &note.code,
+                path: note.path.as_deref(),
+                message: &note.message,
             },
             E::Usage(usage) => Self::Usage(Usage::from(usage)),
             E::Finish(reason) => Self::Finish {
                 reason: finish_reason(reason),
             },
-            E::Note(_) | E::Other(_) => return None,
+            E::Other(_) => return None,
         })
     }
 }
@@ -162,6 +174,9 @@ pub(super) struct ToolCall<'a> {
     pub(super) id: &'a str,
     pub(super) name: &'a str,
     pub(super) arguments: &'a str,
+    /// The arguments are a JSON object. None: the answer broke off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) valid: Option<bool>,
 }
 
 /// Tokens.

@@ -9,6 +9,8 @@ mod file;
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use provider_host::file::{self as bounded, Links};
 use provider_host::types;
@@ -37,6 +39,14 @@ pub(super) fn build(
         None => from_prompt(options)?,
     };
     apply_flags(options, &mut request)?;
+    let path = match &options.reasoning {
+        Some(_) => "--reasoning",
+        None => "reasoning of the request",
+    };
+    let odd = request.reasoning.as_ref();
+    if let Some(warning) = odd.and_then(|level| fields::odd_level(path, level)) {
+        warn(warning);
+    }
     Ok(request)
 }
 
@@ -69,7 +79,7 @@ fn from_prompt(options: &ChatOptions) -> anyhow::Result<types::ChatRequest> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     let prompt = match options.prompt.as_deref() {
         None | Some("-") => read_stdin()?,
-        Some(prompt) => prompt.to_owned(),
+        Some(prompt) => beside_prompt(prompt)?,
     };
     if prompt.trim().is_empty() && images.is_empty() {
         return Err(Failure::usage("the prompt is empty")
@@ -102,7 +112,7 @@ fn apply_flags(options: &ChatOptions, request: &mut types::ChatRequest) -> anyho
     if let Some(level) = &options.reasoning {
         request.reasoning = Some(fields::reasoning(level).ok_or_else(|| {
             Failure::usage(
-                "--reasoning is blank; allowed is off, minimal, low, medium, high, xhigh",
+                "--reasoning is blank; allowed is off, minimal, low, medium, high, xhigh or max",
             )
         })?);
     }
@@ -136,6 +146,42 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
         Failure::usage(format!("cannot read {path}: {error}{remedy}"))
     })?;
     Ok(text)
+}
+
+/// The prompt of the command line, behind what stdin has, if that is no terminal: `chat "Sum this
+/// up" < notes.txt` asks about the notes.
+fn beside_prompt(prompt: &str) -> anyhow::Result<String> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        return Ok(prompt.to_owned());
+    }
+    // A script may have left a pipe open that nothing comes through.
+    let waiting = say_if_slow(
+        "waiting for stdin to end, which goes before the prompt; `< /dev/null` leaves it out",
+    );
+    let text = read_text(stdin.lock(), "stdin, which goes before the prompt", LARGEST)?;
+    drop(waiting);
+    let text = text.trim_end_matches(['\r', '\n']);
+    match text.trim().is_empty() {
+        true => Ok(prompt.to_owned()),
+        false => Ok(format!("{text}\n\n{prompt}")),
+    }
+}
+
+/// How long something is waited for in silence.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Says something if what is returned still lives after [`PATIENCE`].
+fn say_if_slow(sentence: &'static str) -> Option<mpsc::Sender<()>> {
+    let (alive, ended) = mpsc::channel::<()>();
+    let watch = move || {
+        if ended.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            terminal::note(sentence);
+        }
+    };
+    // Without a thread nothing is said.
+    let started = std::thread::Builder::new().spawn(watch);
+    started.is_ok().then_some(alive)
 }
 
 /// The prompt on stdin, without the line break that ends it.

@@ -18,7 +18,7 @@ async fn listed(data: Value) -> Vec<Model> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_without_a_usable_id_is_skipped_and_costs_no_other() {
     let server = rows(json!([
-        {"id": "a"}, {}, {"id": ""}, {"id": "  "}, {"id": 7}, {"id": null}, null, "b", 1, ["c"],
+        {"id": "a"}, {}, {"id": ""}, {"id": "  "}, {"id": 7}, {"id": null}, null, " ", 1, ["c"],
         {"id": "d", "max_model_len": "many", "parent": 5, "root": []}, {"id": " e "},
     ]))
     .await;
@@ -96,7 +96,14 @@ async fn the_context_is_the_first_positive_number_of_the_row_then_of_its_parent(
             json!({"max_model_len": 0, "context_window": -1, "context_size": 6_000}),
             6_000,
         ),
-        (json!({"max_model_len": "9", "context_size": 6_000}), 6_000),
+        (
+            json!({"max_model_len": "nine", "context_size": 6_000}),
+            6_000,
+        ),
+        (
+            json!({"max_model_len": "9000", "context_size": 6_000}),
+            9_000,
+        ),
         (json!({"max_model_len": 2_000.9}), 2_000),
         (json!({}), 128_000),
         (json!({"max_model_len": null}), 128_000),

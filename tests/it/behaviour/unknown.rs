@@ -85,10 +85,14 @@ async fn each_failure_of_a_list_keeps_its_own_kind() {
             Answer::status(200).bytes("{\"data\": [{\"id\": "),
             "protocol",
         ),
-        (json(200, &json!({"models": []})), "protocol"),
+        (json(200, &json!({"hosts": ["m"]})), "protocol"),
+        (
+            json(200, &json!({"error": "Unexpected endpoint"})),
+            "invalid-config",
+        ),
         (json(200, &json!({"data": {"id": "m"}})), "protocol"),
         (json(200, &json!({"data": null})), "protocol"),
-        (json(200, &json!([])), "protocol"),
+        (json(200, &json!("m")), "protocol"),
         (Answer::none(), "interrupted"),
         (
             Answer::status(200)

@@ -5,7 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::process::Outcome;
 
-const CALL: &[(&str, Is)] = &[("id", text), ("name", text), ("arguments", text)];
+const CALL: &[(&str, Is)] = &[
+    ("id", text),
+    ("name", text),
+    ("arguments", text),
+    ("valid", Value::is_boolean),
+];
+const PARTIAL_CALL: &[(&str, Is)] = &[("id", text), ("name", text), ("arguments", text)];
 const USAGE: &[(&str, Is)] = &[
     ("input", count),
     ("output", count),
@@ -36,7 +42,7 @@ const ERROR: &[(&str, Is)] = &[
 const PARTIAL: &[(&str, Is)] = &[
     ("text", text),
     ("reasoning", text),
-    ("tool_calls", calls),
+    ("tool_calls", |value| are(value, PARTIAL_CALL)),
     ("usage", usage_or_null),
 ];
 /// Stands in a last line only if there were any.
@@ -55,7 +61,7 @@ const RESULT: &[(&str, Is)] = &[
     ("model", text),
     ("text", text),
     ("reasoning", text),
-    ("tool_calls", calls),
+    ("tool_calls", |value| are(value, CALL)),
     ("finish_reason", text),
     ("usage", usage_or_null),
     ("cost", |value| value.is_null() || has(value, COST)),
@@ -74,6 +80,12 @@ fn fields(kind: &str) -> Option<&'static [(&'static str, Is)]> {
             ("id", some_text),
             ("name", text),
             ("arguments", text),
+            ("valid", Value::is_boolean),
+        ],
+        "note" => &[
+            ("code", some_text),
+            ("path", text_or_null),
+            ("message", some_text),
         ],
         "usage" => USAGE,
         "finish" => &[("reason", some_text)],
@@ -109,10 +121,9 @@ fn amount(value: &Value) -> bool {
 fn usage_or_null(value: &Value) -> bool {
     value.is_null() || has(value, USAGE)
 }
-fn calls(value: &Value) -> bool {
-    value
-        .as_array()
-        .is_some_and(|calls| calls.iter().all(|call| has(call, CALL)))
+fn are(value: &Value, fields: &[(&str, Is)]) -> bool {
+    let all = |calls: &Vec<Value>| calls.iter().all(|call| has(call, fields));
+    value.as_array().is_some_and(all)
 }
 
 /// Whether an object has these fields and no others.
@@ -237,7 +248,8 @@ impl Answer {
             }
         };
         if told.is_null() {
-            let nothing = self.events.iter().all(|event| event["type"] == "start");
+            let is_nothing = |event: &Value| event["type"] == "start" || event["type"] == "note";
+            let nothing = self.events.iter().all(is_nothing);
             return match nothing {
                 true => Ok(()),
                 false => Err(String::from("there is no partial answer, and events came")),
@@ -266,6 +278,9 @@ impl Answer {
             }
             if event["type"] == "tool_call_end" {
                 arguments = event["arguments"].as_str().unwrap_or_default().to_owned();
+                if self.error().is_none() {
+                    call["valid"] = event["valid"].clone();
+                }
             }
         }
         call["arguments"] = Value::from(arguments);

@@ -290,3 +290,35 @@ fn lines_are_written_as_the_events_come() {
     assert_eq!(second["type"], "text");
     assert_eq!(server.running(), 1, "the server has not ended yet");
 }
+
+#[test]
+fn a_note_is_a_line_and_a_call_says_whether_its_arguments_are_valid() {
+    let server = Server::tiny();
+    let home = server.home();
+    let (answer, outcome) = chat(&home, &["--reasoning", "off", "Say hello."]);
+    let note = &answer.events[1];
+    assert_eq!(note["type"], "note");
+    assert_eq!(note["code"], "reasoning-not-sent");
+    assert_eq!(note["path"], Value::Null);
+    let message = note["message"].as_str().expect("a message");
+    assert!(message.contains("is not known to reason"), "{message}");
+    assert_eq!(outcome.stderr, format!("note: {message}\n"));
+
+    let request = json!({
+        "messages": [{"role": "user", "content": "Weather in Paris?"}],
+        "tools": weather(),
+    });
+    let file = home.write("r.json", request.to_string());
+    let (answer, _) = chat(&home, &["--request", &file]);
+    let mut ends = answer.events.iter();
+    let end = ends.find(|event| event["type"] == "tool_call_end");
+    assert_eq!(end.expect("a call")["valid"], true);
+    assert_eq!(answer.last["tool_calls"][0]["valid"], true);
+
+    // Cut by the limit.
+    let (answer, _) = chat(&home, &["--request", &file, "--max-tokens", "5"]);
+    let mut ends = answer.events.iter();
+    let end = ends.find(|event| event["type"] == "tool_call_end");
+    assert_eq!(end.expect("a call")["valid"], false);
+    assert_eq!(answer.last["tool_calls"][0]["valid"], false);
+}

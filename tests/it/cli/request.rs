@@ -27,8 +27,10 @@ fn models() -> Value {
 fn the_prompt_is_the_argument_or_stdin() {
     let server = Server::tiny();
     let home = server.home();
-    let cases: [(&[&str], &str, &str); 5] = [
-        (&["chat", "hi"], "not read", "hi"),
+    let cases: [(&[&str], &str, &str); 7] = [
+        (&["chat", "hi"], "", "hi"),
+        (&["chat", "hi"], " \n", "hi"),
+        (&["chat", "hi"], "from a file\n\n", "from a file\n\nhi"),
         (&["chat", "-"], "from stdin\n", "from stdin"),
         (&["chat"], "from stdin\r\n", "from stdin"),
         (&["chat"], "two\nlines, é 漢\n\n", "two\nlines, é 漢"),
@@ -42,6 +44,10 @@ fn the_prompt_is_the_argument_or_stdin() {
     for input in [&b""[..], b" \n", b"\xff\xfe"] {
         home.command(&["chat", "-"]).input(input).run().exits(2);
     }
+    home.command(&["chat", "hi"])
+        .input(b"\xff\xfe")
+        .run()
+        .exits(2);
     assert_eq!(server.chats().len(), cases.len());
 }
 
@@ -279,5 +285,46 @@ fn assert_same(found: &Value, expected: &Value) {
     }
     for field in found.keys() {
         assert!(expected.contains_key(field), "{field} was not asked for");
+    }
+}
+
+#[test]
+fn a_level_of_reasoning_that_nobody_knows_is_sent_and_told() {
+    let server = Server::tiny();
+    let compat = json!({"supportsReasoningEffort": true});
+    let model = json!({"id": "tiny", "reasoning": true, "compat": compat});
+    let home = Home::configured(&server.declaring(&json!([model])));
+    let file = json!({"messages": [{"role": "user", "content": "hi"}], "reasoning": "Medium"});
+    let file = home.write("r.json", file.to_string());
+    for (arguments, sent, told) in [
+        (
+            ["--reasoning", "hihg", "hi"],
+            "hihg",
+            Some("did you mean high?"),
+        ),
+        (
+            ["--reasoning", "lots", "hi"],
+            "lots",
+            Some("is none of off, minimal,"),
+        ),
+        (["--reasoning", "max", "hi"], "max", None),
+        (["--reasoning", "none", "hi"], "none", None),
+        (
+            ["--max-tokens", "5", "--request"],
+            "Medium",
+            Some("did you mean medium?"),
+        ),
+    ] {
+        let mut arguments = [&["chat"], &arguments[..]].concat();
+        if arguments.ends_with(&["--request"]) {
+            arguments.push(&file);
+        }
+        // The server knows no other words.
+        let outcome = home.run(&arguments).exits(i32::from(told.is_some()));
+        assert_eq!(server.last_body()["reasoning_effort"], sent);
+        match told {
+            Some(told) => assert!(outcome.stderr.contains(told), "{outcome:#?}"),
+            None => assert!(!outcome.stderr.contains("warning"), "{outcome:#?}"),
+        }
     }
 }

@@ -143,7 +143,7 @@ pub(super) fn reasoning(word: &str) -> Option<types::ReasoningEffort> {
     use types::ReasoningEffort as E;
     Some(match word.trim() {
         "" => return None,
-        "off" => E::Off,
+        "off" | "none" => E::Off,
         "minimal" => E::Minimal,
         "low" => E::Low,
         "medium" => E::Medium,
@@ -151,6 +151,29 @@ pub(super) fn reasoning(word: &str) -> Option<types::ReasoningEffort> {
         "xhigh" => E::Xhigh,
         other => E::Other(other.to_owned()),
     })
+}
+
+/// Levels of reasoning by their words. `max` is one that vLLM has beside the contract's.
+const LEVELS: [&str; 7] = ["off", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/// A warning of a word for a level of reasoning that only the server can know. `path`: where it
+/// stands.
+pub(super) fn odd_level(path: &str, level: &types::ReasoningEffort) -> Option<String> {
+    let types::ReasoningEffort::Other(word) = level else {
+        return None;
+    };
+    if LEVELS.contains(&word.as_str()) {
+        return None;
+    }
+    let lower = word.to_lowercase();
+    let near = LEVELS
+        .iter()
+        .find(|level| strsim::osa_distance(level, &lower) <= 1);
+    let near = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+    Some(format!(
+        "{path} is {word:?}, which is none of {}: it is sent as it is{near}",
+        LEVELS.join(", ")
+    ))
 }
 
 /// What was found where something else is allowed.

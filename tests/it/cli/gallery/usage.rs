@@ -43,6 +43,14 @@ pub(super) fn cases() -> Vec<Case> {
             &["chat", "--reasoning", " ", "Hello"],
         ),
         line(
+            "A reasoning level that nobody knows (the chat goes on)",
+            &["chat", "--reasoning", "hihg", "Hello"],
+        ),
+        line(
+            "A reasoning level for a model that is not known to reason (the chat goes on)",
+            &["chat", "--reasoning", "off", "Hello"],
+        ),
+        line(
             "Extra fields that are not JSON",
             &["chat", "--extra", "{top_k: 5", "Hello"],
         ),

@@ -179,6 +179,21 @@ pub(super) fn keys(port: u16) -> Vec<Key> {
             _ => key,
         });
     }
+    for (path, value, text) in [
+        (
+            "models[].compat.supportedReasoningEfforts",
+            json!(["low", "max"]),
+            "the nearest level that is not higher goes, as `reasoning_effort` beside the template's switch",
+        ),
+        (
+            "models[].compat.reasoningEffortMap",
+            json!({"high": "max", "medium": "max", "low": "max"}),
+            "the server's word for a level, likewise",
+        ),
+    ] {
+        let key = key(Effect, path, value, text).with("models[].reasoning", json!(true));
+        keys.push(key.with("models[].compat.thinkingFormat", json!("qwen")));
+    }
     keys.push(key(
         Warning,
         "models[].compat.thinkingFormat",
@@ -197,14 +212,6 @@ pub(super) fn keys(port: u16) -> Vec<Key> {
         (
             "models[].compat.supportsJsonSchemaResponseFormat",
             "sent when it is asked for",
-        ),
-        (
-            "models[].compat.supportedReasoningEfforts",
-            "levels go as they are",
-        ),
-        (
-            "models[].compat.reasoningEffortMap",
-            "levels go as they are",
         ),
         ("models[].compat.strictMessageKeys", not_needed),
         (
