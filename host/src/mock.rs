@@ -31,6 +31,7 @@ mod fault;
 mod head;
 mod journal;
 mod json;
+mod meta;
 mod misbehave;
 mod output;
 mod prompt;

@@ -6,6 +6,7 @@
 //! dice say, because a client must not care where a network cuts.
 
 use super::dice::Dice;
+use super::meta::Meta;
 use crate::file::{Entry, FileError, Folder};
 use bytes::Bytes;
 use std::io;
@@ -94,45 +95,44 @@ pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) method: String,
     pub(crate) path: String,
+    /// The host that was asked, with its port if it has one.
+    pub(crate) host: Option<String>,
     pub(crate) raw: Bytes,
     pub(crate) ending: Ending,
 }
 
 impl Case {
-    /// A case from what stands in its three files.
-    pub(crate) fn new(name: String, request: &[u8], raw: Bytes, meta: &[u8]) -> Case {
-        let line =
-            String::from_utf8_lossy(request.split(|b| *b == b'\r').next().unwrap_or_default())
-                .into_owned();
-        let mut words = line.split(' ');
-        let method = words
-            .next()
-            .filter(|m| !m.is_empty())
-            .unwrap_or("POST")
-            .to_owned();
-        let path = words.next().unwrap_or("/v1/chat/completions").to_owned();
-        let meta: serde_json::Value = serde_json::from_slice(meta).unwrap_or_default();
-        let end = meta
-            .pointer("/timing/end")
-            .and_then(serde_json::Value::as_str);
+    /// A case from what stands in its three files. An empty one is as one that is not there.
+    ///
+    /// # Errors
+    /// `meta` is not what a `meta.json` may be, and why.
+    pub(crate) fn new(
+        name: String,
+        request: &[u8],
+        raw: Bytes,
+        meta: &[u8],
+    ) -> Result<Case, String> {
+        let Target { method, path, host } = Target::read(request);
+        let meta = Meta::read(meta)?;
         // Where not one byte came, the client had left first: there is no silence
         // to replay, only a connection without an answer.
         let ending = if raw.is_empty() {
             Ending::Close
-        } else if end.is_some_and(|end| end.starts_with("Timeout")) {
+        } else if meta.is_silent {
             Ending::Silent
         } else if complete(&raw) {
             Ending::KeepAlive
         } else {
             Ending::Close
         };
-        Case {
+        Ok(Case {
             name,
             method,
             path,
+            host,
             raw,
             ending,
-        }
+        })
     }
 
     /// Whether it answers a chat.
@@ -158,6 +158,48 @@ fn complete(raw: &[u8]) -> bool {
         .lines()
         .find_map(|line| line.strip_prefix("content-length:"));
     length.and_then(|n| n.trim().parse::<usize>().ok()) == Some(raw.len() - head_end - 4)
+}
+
+/// What a recorded request asked, and whom.
+struct Target {
+    method: String,
+    path: String,
+    host: Option<String>,
+}
+
+impl Target {
+    /// Reads a request's first line and its `host`. A client that goes through a proxy names the
+    /// whole URL in that line.
+    fn read(request: &[u8]) -> Target {
+        let head = request.windows(4).position(|four| four == b"\r\n\r\n");
+        let head = String::from_utf8_lossy(&request[..head.unwrap_or(request.len())]);
+        let mut lines = head.split("\r\n");
+        let mut words = lines.next().unwrap_or_default().split(' ');
+        let method = words.next().filter(|method| !method.is_empty());
+        let target = words.next().unwrap_or(super::CHAT_PATH);
+        let field = |line: &str| {
+            let (name, value) = line.split_once(':')?;
+            let is_host = name.eq_ignore_ascii_case("host");
+            is_host.then(|| value.trim().to_owned())
+        };
+        let host = lines.find_map(field).filter(|host| !host.is_empty());
+        let url = ["http://", "https://"]
+            .iter()
+            .find_map(|scheme| target.strip_prefix(scheme));
+        let (path, host) = match url {
+            None => (target, host),
+            Some(url) => {
+                let (authority, path) = url.split_at(url.find('/').unwrap_or(url.len()));
+                let path = if path.is_empty() { "/" } else { path };
+                (path, Some(authority.to_owned()))
+            }
+        };
+        Target {
+            method: method.unwrap_or("POST").to_owned(),
+            path: path.to_owned(),
+            host,
+        }
+    }
 }
 
 /// The cases of a replay, in the order of their names.
@@ -317,10 +359,9 @@ impl Reader {
             None => None,
         };
         let (request, meta) = (request.unwrap_or_default(), meta.unwrap_or_default());
-        self.found.push(Found {
-            case: Case::new(name.to_owned(), &request, raw.into(), &meta),
-            beside,
-        });
+        let case = Case::new(name.to_owned(), &request, raw.into(), &meta);
+        let case = case.map_err(|why| refused(&folder.path().join("meta.json"), why))?;
+        self.found.push(Found { case, beside });
         Ok(true)
     }
 
@@ -374,6 +415,37 @@ fn refused(path: &Path, why: String) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_names_its_path_and_its_server() {
+        let cases: [(&[u8], &str, &str, Option<&str>); 5] = [
+            (b"", "POST", "/v1/chat/completions", None),
+            (
+                b"GET /v1/models?a=b HTTP/1.1\r\nHost: h:80\r\n\r\n",
+                "GET",
+                "/v1/models?a=b",
+                Some("h:80"),
+            ),
+            (
+                b"POST http://h:81/x/chat HTTP/1.1\r\naccept: */*\r\nhost: p\r\n\r\n",
+                "POST",
+                "/x/chat",
+                Some("h:81"),
+            ),
+            (b"GET https://h HTTP/1.1\r\n\r\n", "GET", "/", Some("h")),
+            (
+                b"POST /x HTTP/1.1\r\n\r\nhost: in the body",
+                "POST",
+                "/x",
+                None,
+            ),
+        ];
+        for (request, method, path, host) in cases {
+            let found = Target::read(request);
+            let found = (&*found.method, &*found.path, found.host.as_deref());
+            assert_eq!(found, (method, path, host), "{}", request.escape_ascii());
+        }
+    }
 
     #[test]
     fn a_response_keeps_its_connection_only_if_it_is_complete() {
