@@ -49,9 +49,9 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exercise::Exchange;
+use crate::exercise::BASE_URL;
 use crate::plugin::{Inspection, Plugin, inspect};
-use crate::policy::SandboxLimits;
+use crate::policy::{Origin, SandboxLimits};
 
 use budget::CheckBudget;
 
@@ -157,8 +157,8 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
 pub struct Options {
     /// What a server of the plugin's protocol says.
     pub exchanges: Vec<Recorded>,
-    /// The plugin's configuration, a JSON object; a server that it names has to be
-    /// [`BASE_URL`](crate::exercise::BASE_URL), which stands in it as `baseUrl` if nothing else does.
+    /// The plugin's configuration, a JSON object; a server that it names has to be that of
+    /// [`BASE_URL`], which stands in it as `baseUrl` if nothing else does ([`Options::validate`]).
     pub config: serde_json::Map<String, serde_json::Value>,
     /// Most recorded chats that are tried; of more, these many spread over all.
     pub sample: usize,
@@ -181,9 +181,8 @@ pub const DEADLINE: Duration = Duration::from_secs(300);
 
 impl Default for Options {
     fn default() -> Self {
-        let recorded = Exchange::built_in().into_iter().map(Recorded::from);
         Self {
-            exchanges: recorded.collect(),
+            exchanges: Recorded::built_in(),
             config: serde_json::Map::new(),
             sample: 64,
             sandbox: SandboxLimits::default(),
@@ -206,6 +205,29 @@ impl Options {
     pub fn with_config(mut self, config: serde_json::Map<String, serde_json::Value>) -> Self {
         self.config = config;
         self
+    }
+
+    /// Whether the suite can answer for the server that the configuration names. The suite answers
+    /// at [`BASE_URL`] only; the path may be another one. What is no URL is left to the plugin.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Host`]: `baseUrl` is the URL of another server.
+    pub fn validate(&self) -> Result<()> {
+        let Some(url) = self.config.get("baseUrl").and_then(|url| url.as_str()) else {
+            return Ok(());
+        };
+        match (Origin::parse(url), Origin::parse(BASE_URL)) {
+            (Ok(named), Ok(own)) if named != own => Err(Error::new(
+                ErrorKind::Host,
+                format!(
+                    "baseUrl is {named}, and no server is asked: the recorded exchanges are \
+                     answered at {BASE_URL}, wherever they were recorded. Leave baseUrl out, or \
+                     name {BASE_URL} (the path may be another one)"
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Sets how many recorded chats are tried.
@@ -273,9 +295,11 @@ impl Suite {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidPlugin`]: the bytes are no component of the contract's world `provider`.
-    /// [`ErrorKind::Host`]: the operating system gave no thread, or no random bytes for a placeholder.
+    /// [`ErrorKind::Host`]: the operating system gave no thread, or no random bytes for a
+    /// placeholder, or the configuration names another server ([`Options::validate`]).
     pub fn new(engine: &Engine, bytes: &[u8], options: Options) -> Result<Self> {
         let began = Instant::now();
+        options.validate()?;
         let inspection = inspect(bytes)?;
         let world = inspection.world.as_deref().unwrap_or_default();
         if !world.starts_with("llm:provider/provider@") {

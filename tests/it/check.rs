@@ -1,5 +1,6 @@
 //! The contract's conformance suite: what is honest passes it, and each of its checks finds a fault.
 
+mod corpus;
 mod faults;
 mod page;
 

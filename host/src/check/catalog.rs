@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::Subject;
-use super::findings::Findings;
+use super::findings::{Findings, is_fault};
 use super::settings::judge_notes;
-use super::subject::{Asked, told};
+use super::subject::told;
 use crate::bindings::types::{Catalog, Model};
 use crate::exercise::{Answer, Ending, Failure, NoAnswer, Reply, Step};
 
@@ -122,31 +122,42 @@ pub(super) fn bad_answers() -> Vec<(&'static str, Reply, &'static [&'static str]
     ]
 }
 
-/// The good listings, and what the plugin makes of them.
-async fn good(subject: &Subject, findings: &mut Findings) -> Vec<(String, Reply, Asked<Catalog>)> {
+/// The recorded listings that the plugin makes a catalog of.
+///
+/// A recording with status 200 may still hold an error of the server's, so that one without a
+/// catalog is no fault unless it is known to be a list. A plugin that was stopped is one.
+async fn good(subject: &Subject, findings: &mut Findings) -> Vec<(String, Reply, Catalog)> {
     let mut all = Vec::new();
+    let mut failed = None;
     for recorded in subject.listings() {
-        if recorded.is_good() {
-            let reply = Reply::of(&recorded.exchange);
-            let asked = subject.list(&subject.settings(), reply.clone()).await;
-            all.push((recorded.exchange.name.clone(), reply, asked));
+        if !recorded.is_good() {
+            continue;
+        }
+        let name = recorded.exchange.name.clone();
+        let reply = Reply::of(&recorded.exchange);
+        match subject
+            .list(&subject.settings(), reply.clone())
+            .await
+            .result
+        {
+            Ok(catalog) => all.push((name, reply, catalog)),
+            Err(failure) if is_fault(&failure) || recorded.ends_well() => {
+                findings.expect(false, &name, || told(&failure));
+            }
+            Err(failure) => failed = Some(format!("{name} gave {}", told(&failure))),
         }
     }
     if all.is_empty() {
-        findings.skip("there is no recorded list of models for what it asks (--corpus)");
+        findings.skip(&match failed {
+            Some(failed) => format!("no recorded list of models gave a catalog; {failed}"),
+            None => subject.no_listings(),
+        });
     }
     all
 }
 
 async fn well_formed(subject: &Subject, findings: &mut Findings) {
-    for (name, _, asked) in good(subject, findings).await {
-        let catalog = match &asked.result {
-            Ok(catalog) => catalog,
-            Err(failure) => {
-                findings.expect(false, &name, || told(failure));
-                continue;
-            }
-        };
+    for (name, _, catalog) in good(subject, findings).await {
         judge_notes(findings, &name, &catalog.notes);
         let mut ids = std::collections::HashSet::new();
         for model in &catalog.models {
@@ -292,6 +303,15 @@ async fn declared(subject: &Subject, findings: &mut Findings) {
     if findings.stopped(done, list.failure()) {
         return;
     }
+    // The contract leaves the form of a configuration to the provider.
+    if let Some(refused) = list.failure().filter(|one| one.kind == "invalid-config") {
+        let why = format!(
+            "its models are declared in another form: {}",
+            refused.message
+        );
+        findings.skip(&why);
+        return;
+    }
     let there = |catalog: &Catalog| {
         catalog
             .models
@@ -318,8 +338,7 @@ async fn declared(subject: &Subject, findings: &mut Findings) {
 const ASKED: usize = 8;
 
 async fn found(subject: &Subject, findings: &mut Findings) {
-    for (name, reply, asked) in good(subject, findings).await {
-        let Ok(catalog) = asked.result else { continue };
+    for (name, reply, catalog) in good(subject, findings).await {
         for model in catalog.models.iter().take(ASKED) {
             let again = subject
                 .resolve(&subject.settings(), &model.id, reply.clone())
@@ -337,7 +356,7 @@ async fn found(subject: &Subject, findings: &mut Findings) {
 }
 
 async fn not_found(subject: &Subject, findings: &mut Findings) {
-    for (name, reply, asked) in good(subject, findings).await {
+    for (name, reply, catalog) in good(subject, findings).await {
         for id in ["no-such-model-zz", "", "\u{1b}[31m\r\n", "a/b/c"] {
             let found = subject
                 .resolve(&subject.settings(), id, reply.clone())
@@ -353,10 +372,10 @@ async fn not_found(subject: &Subject, findings: &mut Findings) {
                 found.told(|model| format!("the model {:?}", model.id))
             });
         }
-        if let Ok(catalog) = &asked.result
-            && let Some(first) = catalog.models.first()
-        {
-            let near = format!("{}x", first.id);
+        // One whose id a message may quote as it is.
+        let mut models = catalog.models.iter();
+        if let Some(first) = models.find(|model| is_plain(&model.id)) {
+            let near = near(&first.id, &catalog);
             let recorded = reply.clone();
             let found = subject.resolve(&subject.settings(), &near, reply).await;
             let names = |failure: &Failure| failure.message.contains(&first.id);
@@ -377,6 +396,21 @@ async fn not_found(subject: &Subject, findings: &mut Findings) {
             });
         }
     }
+}
+
+/// Whether a message has no reason to write an id otherwise than it is.
+fn is_plain(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\' | b'`');
+    !id.is_empty() && id.len() <= 128 && id.bytes().all(plain)
+}
+
+/// An id close to `id` that the catalog does not have.
+fn near(id: &str, catalog: &Catalog) -> String {
+    let mut near = format!("{id}x");
+    while catalog.models.iter().any(|model| model.id == near) {
+        near.push('x');
+    }
+    near
 }
 
 /// A list whose server has an id that nobody should print.
@@ -416,5 +450,27 @@ async fn tells_apart(subject: &Subject, findings: &mut Findings) {
             let came = asked.told(|model| format!("the model {:?}", model.id));
             format!("expected {kind}, came {came}")
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::types::CatalogSource;
+
+    #[test]
+    fn an_id_that_is_near_another_is_not_listed() {
+        let ids = ["a", "ax", "axx", "b"];
+        let catalog = Catalog {
+            source: CatalogSource::Discovered,
+            models: ids.map(|id| Model::new(id, 1, 1)).to_vec(),
+            notes: Vec::new(),
+        };
+        assert_eq!(near("a", &catalog), "axxx");
+        assert_eq!(near("b", &catalog), "bx");
+        assert!(is_plain("meta-llama/Llama-3.1-8B:free"));
+        for odd in ["", "two words", "a\"b", "a\\b", "a\u{1b}b", "é"] {
+            assert!(!is_plain(odd), "{odd:?}");
+        }
     }
 }

@@ -50,8 +50,6 @@ super::checks! { Chat:
     usage;
 }
 
-const NONE: &str = "there is no recorded chat for what it asks (--corpus)";
-
 async fn grammar(subject: &Subject, findings: &mut Findings) {
     let mut finished = false;
     for recorded in subject.chats() {
@@ -64,13 +62,18 @@ async fn grammar(subject: &Subject, findings: &mut Findings) {
         let broken = leaves_grammar(&talk);
         findings.expect(broken.is_none(), name, || broken.unwrap_or_default());
     }
-    if subject.good_chats().is_empty() {
-        findings.skip(NONE);
-        return;
+    let good = subject.good_chats();
+    if good.is_empty() {
+        findings.skip(&subject.no_chats());
+    } else if finished || good.iter().any(|recorded| recorded.ends_well()) {
+        findings.expect(finished, "all recorded answers", || {
+            "none was decoded to its finish".to_owned()
+        });
+    } else {
+        let why = "each recorded answer ended in an error, so that no finish was seen: record one \
+                   that ends well, or write down in expected.json that one of these does";
+        findings.undecided(why.to_owned());
     }
-    findings.expect(finished, "all recorded answers", || {
-        "none was decoded to its finish".to_owned()
-    });
 }
 
 /// How an answer leaves the grammar, its end in an error included.
@@ -100,7 +103,13 @@ async fn expected(subject: &Subject, findings: &mut Findings) {
             return;
         }
         let same = expected.compare(&talk.events, talk.error.as_ref());
-        findings.expect(same.is_ok(), name, || same.err().unwrap_or_default());
+        findings.expect(same.is_ok(), name, || {
+            let difference = same.err().unwrap_or_default();
+            match recorded.names_its_server(&difference) {
+                Some(explanation) => format!("{explanation}; {difference}"),
+                None => difference,
+            }
+        });
     }
     findings.skip("nobody wrote down what the recorded chats decode to");
 }
@@ -125,7 +134,7 @@ async fn at_most(subject: &Subject, findings: &mut Findings) {
             });
         }
     }
-    findings.skip(NONE);
+    findings.skip(&subject.no_chats());
 }
 
 async fn any_max(subject: &Subject, findings: &mut Findings) {
@@ -146,7 +155,7 @@ async fn any_max(subject: &Subject, findings: &mut Findings) {
             });
         }
     }
-    findings.skip(NONE);
+    findings.skip(&subject.no_chats());
 }
 
 /// Where two answers differ.
@@ -246,7 +255,7 @@ async fn cuts(subject: &Subject, findings: &mut Findings) {
             });
         }
     }
-    findings.skip(NONE);
+    findings.skip(&subject.no_chats());
 }
 
 async fn calls(subject: &Subject, findings: &mut Findings) {
@@ -264,24 +273,16 @@ async fn calls(subject: &Subject, findings: &mut Findings) {
 /// Calls as they have to be.
 fn judge_calls(findings: &mut Findings, name: &str, events: &[Event]) {
     let mut open = BTreeMap::new();
-    let mut ids = Vec::new();
     for event in events {
         match event {
             Event::ToolCallStart(call) => {
                 findings.expect(!call.name.is_empty(), name, || {
                     format!("call {} has no name", call.index)
                 });
-                findings.expect(
-                    !call.id.is_empty() && !ids.contains(&&call.id),
-                    name,
-                    || {
-                        format!(
-                            "call {} has the id {:?}, which is empty or another's",
-                            call.index, call.id
-                        )
-                    },
-                );
-                ids.push(&call.id);
+                // Two calls of one id are the server's doing: the contract has ids as they come.
+                findings.expect(!call.id.is_empty(), name, || {
+                    format!("call {} has an empty id", call.index)
+                });
                 open.insert(call.index, (call, String::new()));
             }
             Event::ToolCallArguments(piece) => {

@@ -216,8 +216,9 @@ fn with_headers(status: u16, headers: &[(&str, &str)]) -> Reply {
     })
 }
 
-/// Most bytes of a message: 4 KiB of the server's words, and half as many of the plugin's own.
-const MESSAGE: usize = 6 << 10;
+/// Most bytes of a message: 4 KiB of the server's words, which the contract bounds, and as many of
+/// the plugin's own. The host cuts longer ones.
+const MESSAGE: usize = 8 << 10;
 
 async fn messages(subject: &Subject, findings: &mut Findings) {
     let evil = "\u{1b}]0;owned\u{7}\u{1b}[2J\r\nhint: run this\u{0}\u{7f}\u{9b}31m\u{8}";
@@ -340,10 +341,17 @@ async fn broken_answer(subject: &Subject, findings: &mut Findings) {
         // It is both: the server broke HTTP, and with that its connection.
         (Ending::Broken, &["protocol", "interrupted"]),
     ];
+    let mut decided = None;
     for recorded in subject.few_chats(8) {
         let whole = Reply::of(&recorded.exchange);
-        // The parts of an answer up to here were given when the network was still well.
-        let length = whole.len() / 2;
+        let plain = subject.chat(whole.clone(), 64).await;
+        if findings.stopped(&recorded.exchange.name, plain.error.as_ref()) {
+            return;
+        }
+        let Some((length, whole_line)) = undecided_part(subject, &whole, &plain).await else {
+            decided = Some(&recorded.exchange.name);
+            continue;
+        };
         for (end, kinds) in endings {
             let talk = subject.chat(truncated(&whole, length, end), 64).await;
             let done = format!("{}, {end:?} in the middle", recorded.exchange.name);
@@ -356,16 +364,52 @@ async fn broken_answer(subject: &Subject, findings: &mut Findings) {
             findings.expect(good, &done, || {
                 format!("expected {}; came {}", kinds.join(" or "), facts(&talk))
             });
-            let whole_line = subject
-                .chat(truncated(&whole, length, Ending::Complete), 64)
-                .await;
             let (before, after) = (whole_line.essence().0, talk.essence().0);
             findings.expect(begins_alike(&before, &after), &done, || {
                 format!("{} events, where {} had come", after.len(), before.len())
             });
         }
     }
-    findings.skip("there is no recorded chat for what it asks (--corpus)");
+    match decided {
+        Some(name) => findings.skip(&format!(
+            "no recorded answer is still open in its middle; {name} has failed or ended by then"
+        )),
+        None => findings.skip(&subject.no_chats()),
+    }
+}
+
+/// A first part of an answer that does not decide how the answer ends, and what the plugin gives
+/// for it where the body ends there as HTTP says it should. `None`: a server may say at once that
+/// it failed, and what the connection does after that changes nothing.
+///
+/// The part ends with a line, so that no half of one is to be read.
+async fn undecided_part(subject: &Subject, whole: &Reply, plain: &Talk) -> Option<(usize, Talk)> {
+    let Reply::Answer(answer) = whole else {
+        return None;
+    };
+    let body = answer.body();
+    for share in [2, 4, 8] {
+        let length = end_of_lines(&body[..body.len() / share]);
+        let talk = subject
+            .chat(truncated(whole, length, Ending::Complete), 64)
+            .await;
+        if length > 0 && talk.essence() != plain.essence() {
+            return Some((length, talk));
+        }
+    }
+    None
+}
+
+/// How many of the bytes are whole events or, without an empty line, whole lines. All of them, if
+/// there is no line.
+fn end_of_lines(bytes: &[u8]) -> usize {
+    let after = |end: &[u8]| {
+        let mut at = bytes.windows(end.len());
+        at.rposition(|window| window == end)
+            .map(|at| at + end.len())
+    };
+    let ends: [&[u8]; 3] = [b"\n\n", b"\r\n\r\n", b"\n"];
+    ends.into_iter().find_map(after).unwrap_or(bytes.len())
 }
 
 /// Whether two answers that ended differently gave the same up to there: nothing that had come is held back by how it ended.
@@ -404,7 +448,7 @@ async fn truncated_answers(subject: &Subject, findings: &mut Findings) {
             }
         }
     }
-    findings.skip("there is no recorded chat for what it asks (--corpus)");
+    findings.skip(&subject.no_chats());
 }
 
 async fn garbage(subject: &Subject, findings: &mut Findings) {
@@ -467,5 +511,23 @@ async fn garbage(subject: &Subject, findings: &mut Findings) {
             (!failure.request_sent).then(|| format!("not sent: {}", talk.end()))
         });
         findings.expect(wrong.is_none(), &done, || wrong.unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_an_answer_ends_with_an_event_or_a_line() {
+        for (bytes, length) in [
+            (&b"data: 1\n\ndata: 2\nda"[..], 9),
+            (b"data: 1\r\n\r\ndata: 2\r\nda", 11),
+            (b"{}\n{}\n{", 6),
+            (b"{\"a\": 1", 7),
+            (b"", 0),
+        ] {
+            assert_eq!(end_of_lines(bytes), length, "{}", bytes.escape_ascii());
+        }
     }
 }

@@ -59,6 +59,8 @@ pub struct Findings {
     /// The plugin was stopped: it would be again.
     over: bool,
     skipped: Option<String>,
+    /// What holds so far does not show that the sentence holds.
+    undecided: Option<String>,
 }
 
 impl Findings {
@@ -113,6 +115,11 @@ impl Findings {
         self.skipped = Some(why.to_owned());
     }
 
+    /// What was tried held, and does not decide the sentence: the check is skipped, not passed.
+    pub(super) fn undecided(&mut self, why: String) {
+        self.undecided = Some(why);
+    }
+
     /// What was found by a check that was ended before its end. A fault that was found is one; that
     /// none was found says nothing.
     pub(super) fn ended(mut self, why: String, contract: &str) -> Verdict {
@@ -134,6 +141,9 @@ impl Findings {
             }
             reasons.push(format!("the contract: {contract}"));
             return Verdict::Failed(reasons);
+        }
+        if let Some(why) = self.undecided {
+            return Verdict::Skipped(why);
         }
         match (self.skipped, self.cases) {
             (Some(why), 0) => Verdict::Skipped(why),
@@ -169,6 +179,14 @@ mod tests {
         let mut findings = Findings::default();
         findings.expect(true, "a", String::new);
         assert_eq!(findings.verdict("c"), Verdict::Passed(1));
+        let mut findings = Findings::default();
+        findings.expect(true, "a", String::new);
+        findings.undecided("why".to_owned());
+        assert_eq!(findings.verdict("c").name(), "skipped");
+        let mut findings = Findings::default();
+        findings.expect(false, "a", String::new);
+        findings.undecided("why".to_owned());
+        assert_eq!(findings.verdict("c").name(), "failed");
     }
 
     #[test]

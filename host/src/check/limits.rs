@@ -6,7 +6,7 @@ use super::Subject;
 use super::findings::Findings;
 use super::subject::told;
 use crate::bindings::types::{ContentPart, Message, Tool};
-use crate::exercise::{Failure, KEY, NoAnswer, Reply, Wire};
+use crate::exercise::{Failure, KEY, NoAnswer, Reply, Seen, Wire};
 
 super::checks! { Limits:
     "large-requests",
@@ -196,12 +196,18 @@ async fn key(subject: &Subject, findings: &mut Findings) {
     {
         return;
     }
+    let has_key = |request: &Seen| {
+        let mut headers = request.headers.iter();
+        headers.any(|(_, value)| String::from_utf8_lossy(value).contains(KEY))
+    };
+    let mut all = chat.requests.iter().chain(&list.requests);
+    if subject.plugin.manifest().key_variable.is_none() && !all.any(has_key) {
+        findings.skip("its manifest names no variable for a key, and no request has one");
+        return;
+    }
     for (done, requests) in [("a chat", chat.requests), ("a listing", list.requests)] {
         for request in requests {
-            let sent = request
-                .headers
-                .iter()
-                .any(|(_, value)| String::from_utf8_lossy(value).contains(KEY));
+            let sent = has_key(&request);
             findings.expect(sent, done, || "no header has the key".to_owned());
         }
     }

@@ -3,7 +3,7 @@
 //! The checks see what [`crate::Provider`] and [`crate::Chat`] keep from everybody else: how many events one call gave, what a
 //! call after the end gives, what was sent. So they work on the sandbox itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
@@ -22,6 +22,9 @@ use crate::sandbox::Running;
 
 /// Most events that are taken of one answer; no exchange has as many.
 const MAX_EVENTS: usize = 100_000;
+
+/// Most bytes of an answer that is tried many times.
+const SMALL: usize = 24 << 10;
 
 /// A plugin, and what it is tried with.
 #[derive(Debug)]
@@ -43,8 +46,12 @@ pub struct Subject {
 struct Known {
     /// Recorded answers to what it asks for models with.
     listings: Vec<usize>,
+    /// Why there is no listing to try, if none serves.
+    no_listings: String,
     /// Recorded answers to what it asks for a chat with.
     chats: Vec<usize>,
+    /// Why there is no chat to try, if none serves.
+    no_chats: String,
     model: Model,
 }
 
@@ -183,9 +190,17 @@ impl Subject {
             .await;
         let listings = self.answers(&list.requests);
         let chats = spread(self.answers(&chat.requests), self.options.sample);
+        let no_listings = self.unanswered("a list of models", &listings, &list);
+        let asked = Asked {
+            result: chat.error.map_or(Ok(()), Err),
+            requests: chat.requests,
+        };
+        let no_chats = self.unanswered("a chat", &chats, &asked);
         let mut known = Known {
             listings,
+            no_listings,
             chats,
+            no_chats,
             model: unknown,
         };
         for at in &known.listings {
@@ -211,9 +226,7 @@ impl Subject {
         let Some(asked) = requests.first() else {
             return Vec::new();
         };
-        let base = BASE_URL.trim_end_matches('/');
-        let path = asked.uri.strip_prefix(base).unwrap_or(&asked.uri);
-        let path = path.split('?').next().unwrap_or_default();
+        let path = self.path_below_base(asked);
         let all = self.options.exchanges.iter().enumerate();
         let fits = all.filter(|(_, recorded)| {
             let recorded = &recorded.exchange;
@@ -221,6 +234,93 @@ impl Subject {
             recorded.method == asked.method && !path.is_empty() && recorded_path.ends_with(path)
         });
         fits.map(|(at, _)| at).collect()
+    }
+
+    /// The base URL of the configuration.
+    fn base_url(&self) -> &str {
+        let url = self.options.config.get("baseUrl");
+        url.and_then(|url| url.as_str()).unwrap_or(BASE_URL)
+    }
+
+    /// The path that the plugin adds to its base URL; the whole one if it is not below that.
+    fn path_below_base<'a>(&self, asked: &'a Seen) -> &'a str {
+        let below = asked
+            .uri
+            .strip_prefix(self.base_url().trim_end_matches('/'));
+        let below = below.filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        let path = below.unwrap_or_else(|| {
+            let rest = asked.uri.split_once("://").map_or("", |(_, rest)| rest);
+            rest.find('/').map_or("", |at| &rest[at..])
+        });
+        path.split('?').next().unwrap_or_default()
+    }
+
+    /// Why none of the recordings answers what the plugin asked for.
+    fn unanswered<T>(&self, what: &str, found: &[usize], asked: &Asked<T>) -> String {
+        let Some(request) = asked.requests.first() else {
+            let why = asked.failure().map(told).unwrap_or_default();
+            return format!("it sends no request for {what}: {why}");
+        };
+        if !found.is_empty() {
+            return format!(
+                "no recorded answer to {what} came whole and with a status of success (where it is \
+                 tried many times: with at most {} KiB)",
+                SMALL >> 10
+            );
+        }
+        let path = self.path_below_base(request);
+        format!(
+            "there is no recorded answer to {what}, {} {}. Exchanges are answered at {}, wherever \
+             they were recorded; those serve that have this method and a path that ends in {path}. \
+             Recorded are {}. Name a folder of exchanges of this protocol (--corpus), or the base \
+             URL's own path in baseUrl (--config)",
+            request.method,
+            request.uri,
+            self.base_url(),
+            self.recorded_targets()
+        )
+    }
+
+    /// What the recordings asked for, shortly.
+    fn recorded_targets(&self) -> String {
+        const NAMED: usize = 3;
+        let mut targets: BTreeMap<String, usize> = BTreeMap::new();
+        for recorded in &self.options.exchanges {
+            let one = &recorded.exchange;
+            let path = one.path.split('?').next().unwrap_or_default();
+            let at = match &one.host {
+                Some(host) => format!(" at {}", findings::quoted(host)),
+                None => String::new(),
+            };
+            let target = format!("{} {}{at}", one.method, findings::quoted(path));
+            *targets.entry(target).or_default() += 1;
+        }
+        let mut by_count: Vec<(String, usize)> = targets.into_iter().collect();
+        by_count.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let others = by_count.len().saturating_sub(NAMED);
+        let named = by_count.into_iter().take(NAMED);
+        let mut named: Vec<String> = named
+            .map(|(target, count)| format!("{target} ({count})"))
+            .collect();
+        if others > 0 {
+            named.push(format!("{others} more"));
+        }
+        match named.is_empty() {
+            true => "none".to_owned(),
+            false => named.join(", "),
+        }
+    }
+
+    /// Why no recorded chat can be tried.
+    pub(super) fn no_chats(&self) -> String {
+        let known = self.known.get().and_then(Option::as_ref);
+        known.map_or_else(String::new, |known| known.no_chats.clone())
+    }
+
+    /// Why no recorded list of models can be tried.
+    pub(super) fn no_listings(&self) -> String {
+        let known = self.known.get().and_then(Option::as_ref);
+        known.map_or_else(String::new, |known| known.no_listings.clone())
     }
 
     fn recorded<'a>(&'a self, of: impl Fn(&'a Known) -> &'a [usize]) -> Vec<&'a Recorded> {
@@ -242,15 +342,15 @@ impl Subject {
         self.recorded(|known| &known.chats)
     }
 
-    /// Recorded chats that came whole.
+    /// Recorded chats that came whole and may end well. Where nobody wrote down what they decode
+    /// to, they may end in an error as well ([`Recorded::may_end_well`]).
     pub(super) fn good_chats(&self) -> Vec<&Recorded> {
         let all = self.chats().into_iter();
-        all.filter(|recorded| recorded.decodes()).collect()
+        all.filter(|recorded| recorded.may_end_well()).collect()
     }
 
     /// A few of them, small enough to be tried many times each.
     pub(super) fn few_chats(&self, count: usize) -> Vec<&Recorded> {
-        const SMALL: usize = 24 << 10;
         let small = self.good_chats().into_iter();
         let small: Vec<_> = small
             .filter(|one| one.exchange.body.len() <= SMALL)

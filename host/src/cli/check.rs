@@ -33,6 +33,9 @@ pub(super) async fn run(
     // Without an id there is no entry to look for, and the suite says what is missing.
     if let (Some(path), Some(id)) = (&arguments.config, id) {
         options = options.with_config(entry(path, &id)?);
+        options.validate().map_err(|error| {
+            Failure::configuration(format!("{}: {}", path.display(), error.message()))
+        })?;
     }
     if let Some(folder) = corpus {
         let exchanges = Recorded::load(folder);

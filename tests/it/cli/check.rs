@@ -91,7 +91,19 @@ fn what_can_not_be_checked_is_wrong_usage() {
         json!({"models": {"providers": {"x": {}}}}).to_string(),
     );
     let broken = home.write("broken.json", "{");
-    let cases: [(&[&str], &str); 7] = [
+    let elsewhere = json!({"baseUrl": "http://127.0.0.1:8000/v1"});
+    let elsewhere = home.write("elsewhere.json", elsewhere.to_string());
+    home.write("odd/case/response.raw", "HTTP/1.1 200 OK\r\n\r\n");
+    home.write("odd/case/meta.json", r#"{"timing": {"end": "exploded"}}"#);
+    let cases: [(&[&str], &str); 9] = [
+        (
+            &["plugin", "check", &plugin, "--corpus", "odd"],
+            "timing.end is \"exploded\"; allowed is \"complete\"",
+        ),
+        (
+            &["plugin", "check", &plugin, "--config", &elsewhere],
+            "elsewhere.json: baseUrl is http://127.0.0.1:8000, and no server is asked",
+        ),
         (&["plugin", "check", &text], "not WebAssembly"),
         (&["plugin", "check", &foreign], "llm:provider/provider"),
         (
