@@ -7,6 +7,7 @@
 //! became of it as an [`Outcome`], which can be compared and printed.
 //!
 //! What servers say is taken from recordings ([`Exchange`]): a few are built in, and a folder may hold more.
+//! For fuzzing there are exchanges made from bug reports as well ([`Exchange::reported`]).
 //!
 //! `provider-host plugin check` and `plugin fuzz` are made of this.
 //!

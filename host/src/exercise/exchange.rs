@@ -107,12 +107,15 @@ impl Exchange {
     /// that broke off, the listing of models, the count of a prompt.
     #[must_use]
     pub fn built_in() -> Vec<Self> {
-        let cases = BUILT_IN.iter().map(|(name, request, raw, meta)| {
-            let case = Case::new((*name).to_owned(), request, Bytes::from_static(raw), meta);
-            Self::of(case.ok()?).ok()
-        });
-        // Each of them is read by a test.
-        cases.flatten().collect()
+        embedded(BUILT_IN)
+    }
+
+    /// Exchanges that were written by hand after public bug reports about other servers and clients
+    /// of OpenAI's API (`tests/fixtures/wild`). No server was recorded, and what an answer should
+    /// decode to is open: they are inputs for fuzzing.
+    #[must_use]
+    pub fn reported() -> Vec<Self> {
+        embedded(REPORTED)
     }
 
     /// What it was for.
@@ -211,21 +214,35 @@ fn unchunked(mut rest: &[u8]) -> Result<(Bytes, bool), httparse::InvalidChunkSiz
     }
 }
 
-macro_rules! recorded {
-    ($($name:literal),* $(,)?) => {
+fn embedded(all: &'static [Recording]) -> Vec<Exchange> {
+    let cases = all.iter().map(|(name, request, raw, meta)| {
+        let case = Case::new((*name).to_owned(), request, Bytes::from_static(raw), meta);
+        Exchange::of(case.ok()?).ok()
+    });
+    // Each of them is read by a test.
+    cases.flatten().collect()
+}
+
+/// The files of a folder of exchanges, below `tests/fixtures`.
+macro_rules! exchanges {
+    ($folder:literal: $($name:literal),* $(,)?) => {
         &[$((
             $name,
-            include_bytes!(concat!("../../../tests/fixtures/vllm/", $name, "/request.http")),
-            include_bytes!(concat!("../../../tests/fixtures/vllm/", $name, "/response.raw")),
-            include_bytes!(concat!("../../../tests/fixtures/vllm/", $name, "/meta.json")),
+            exchanges!(file $folder, $name, "request.http"),
+            exchanges!(file $folder, $name, "response.raw"),
+            exchanges!(file $folder, $name, "meta.json"),
         )),*]
+    };
+    (file $folder:literal, $name:literal, $file:literal) => {
+        include_bytes!(concat!("../../../tests/fixtures/", $folder, "/", $name, "/", $file))
     };
 }
 
 /// Name, request, response and circumstances.
 type Recording = (&'static str, &'static [u8], &'static [u8], &'static [u8]);
 
-const BUILT_IN: &[Recording] = recorded![
+const BUILT_IN: &[Recording] = exchanges![
+    "vllm":
     "01-models",
     "03-version",
     "06-tokenize-chat",
@@ -249,6 +266,58 @@ const BUILT_IN: &[Recording] = recorded![
     "v0.11.0-26-tool-required-stream",
 ];
 
+const REPORTED: &[Recording] = exchanges![
+    "wild":
+    "01-finish-reason-null-as-text",
+    "02-finish-reason-null-as-text-and-cut",
+    "03-finish-reason-empty-text",
+    "04-finish-reason-eos-token-with-a-call",
+    "05-named-choice-name-in-every-piece",
+    "06-fresh-id-per-fragment",
+    "07-two-calls-both-index-0-empty-ids",
+    "08-fresh-id-and-name-in-every-piece",
+    "09-no-index-no-id-name-in-every-piece",
+    "10-two-whole-calls-index-0-no-ids",
+    "11-name-in-fragments",
+    "12-name-later-than-arguments",
+    "13-parallel-calls-share-an-id",
+    "14-calls-then-done-without-finish-reason",
+    "15-finish-reason-abort",
+    "16-reasoning-then-call",
+    "17-arguments-sent-twice",
+    "18-no-arguments-at-all",
+    "19-arguments-as-an-array",
+    "20-data-null-keepalive",
+    "21-single-line-feed-between-events",
+    "22-last-event-without-its-blank-line",
+    "23-event-line-apart-from-data",
+    "24-choice-index-counts-up",
+    "25-second-choice-between",
+    "26-usage-in-every-chunk",
+    "27-surrogate-halves-in-two-chunks",
+    "28-unsolicited-gzip",
+    "29-done-and-nothing-else",
+    "30-choices-null-in-mid-stream",
+    "31-empty-answer",
+    "32-no-opening-think-tag",
+    "33-error-type-and-error-message",
+    "34-sse-field-error",
+    "35-detail-after-text",
+    "36-role-then-error-object-500",
+    "37-litellm-context-window-exceeded",
+    "38-overflow-inside-detail",
+    "39-llama-cpp-exceed-context-size",
+    "40-sglang-answer-does-not-fit",
+    "41-max-tokens-beyond-max-model-len",
+    "42-auto-tool-choice-not-enabled",
+    "43-wrapped-raw-error",
+    "44-status-200-unexpected-endpoint",
+    "45-status-200-unexpected-endpoint-list",
+    "46-models-key-with-names",
+    "48-redirect-to-trailing-slash",
+    "51-key-refused-with-a-text",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,6 +337,35 @@ mod tests {
         );
         let broken = read.iter().filter(|one| one.end == End::Closed).count();
         assert_eq!(broken, 1, "the stream that broke off");
+    }
+
+    #[test]
+    fn every_exchange_of_a_report_is_built_in_and_says_which_report() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/wild");
+        let there = Exchange::load(&folder).expect("the exchanges");
+        let built_in = Exchange::reported();
+        let names = |all: &[Exchange]| -> Vec<String> {
+            let mut names: Vec<String> = all.iter().map(|one| one.name.clone()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&built_in), names(&there));
+        assert_eq!(built_in.len(), REPORTED.len());
+        for (name, _, _, meta) in REPORTED {
+            let meta: serde_json::Value = serde_json::from_slice(meta).expect("JSON");
+            let note = meta["note"].as_str().expect("a note");
+            let source = note.split_once("Written by hand after ");
+            let source = source.map(|(_, source)| source).unwrap_or_default();
+            assert!(
+                source.contains('/') && source.contains('#'),
+                "{name}: {note}"
+            );
+        }
+        let of_kind = |kind| built_in.iter().filter(|one| one.kind() == kind).count();
+        assert_eq!(of_kind(Kind::Models) + of_kind(Kind::Chat), built_in.len());
+        let bytes = |(_, request, raw, meta): &Recording| request.len() + raw.len() + meta.len();
+        let bytes: usize = REPORTED.iter().map(bytes).sum();
+        assert!(bytes < 100_000, "{bytes} bytes are part of each host");
     }
 
     #[test]
