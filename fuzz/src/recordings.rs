@@ -1,4 +1,5 @@
-//! Inputs made of what real servers sent: `tests/fixtures/vllm`, read where it lies.
+//! Inputs made of what real servers sent, `tests/fixtures/vllm`, and of exchanges that were written
+//! after public bug reports, `tests/fixtures/wild`. Both are read where they lie.
 
 use serde_json::Value;
 use std::path::Path;
@@ -136,18 +137,46 @@ fn request(e: &Recorded) -> Vec<u8> {
 }
 
 fn all() -> Vec<Recorded> {
+    let mut all = recorded();
+    all.extend(reported());
+    all
+}
+
+fn recorded() -> Vec<Recorded> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/vllm");
     let cases = std::fs::read(folder.join("cases.json")).expect("the list of cases");
     let cases: Vec<Value> = serde_json::from_slice(&cases).expect("a list");
     cases
         .iter()
-        .filter_map(|case| load(&folder, case))
+        .filter_map(|case| {
+            let mut recorded = load(&folder, case["case"].as_str()?)?;
+            recorded.chat = case["kind"] == "chat";
+            recorded.streamed = case["streamed"] == true;
+            Some(recorded)
+        })
         .collect()
 }
 
+/// The exchanges of bug reports. Their names do not meet those of the recordings.
+fn reported() -> Vec<Recorded> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/wild");
+    let entries = std::fs::read_dir(&folder).expect("the folder of bug reports");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry"))
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let read = |name: &String| {
+        let mut read = load(&folder, name).unwrap_or_else(|| panic!("{name} is no exchange"));
+        read.name = format!("wild-{name}");
+        read
+    };
+    names.iter().map(read).collect()
+}
+
 /// Takes off what HTTP put around a body. None: nothing came back.
-fn load(folder: &Path, case: &Value) -> Option<Recorded> {
-    let name = case["case"].as_str()?;
+fn load(folder: &Path, name: &str) -> Option<Recorded> {
     let sent = std::fs::read(folder.join(name).join("request.http")).ok()?;
     let (request_line, sent) = (first_line(&sent), body_of(&sent)?);
     let path = request_line
@@ -176,8 +205,8 @@ fn load(folder: &Path, case: &Value) -> Option<Recorded> {
     let headers = String::from_utf8_lossy(fields).trim().replace("\r\n", "\n");
     Some(Recorded {
         name: name.replace('/', "-"),
-        chat: case["kind"] == "chat",
-        streamed: case["streamed"] == true,
+        chat: path.ends_with("/chat/completions"),
+        streamed: text.contains("content-type: text/event-stream"),
         sent: sent.to_vec(),
         path,
         status,

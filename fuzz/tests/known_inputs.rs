@@ -56,6 +56,10 @@ fn nothing_that_was_found_comes_back() {
 fn every_recording_holds() {
     let tried = hold("recordings", recordings::inputs);
     assert!(tried > 1_000, "only {tried} inputs from the recordings");
+    let inputs = recordings::inputs("decoder");
+    let reported = |name: &String| name.starts_with("wild-");
+    let reported = inputs.iter().filter(|(name, _)| reported(name)).count();
+    assert!(reported > 30, "only {reported} streams from bug reports");
 }
 
 #[test]

@@ -105,6 +105,14 @@ async fn our_plugin_keeps_the_contract_over_recordings_of_real_servers() {
 }
 
 #[tokio::test]
+async fn our_plugin_keeps_the_contract_over_the_exchanges_of_bug_reports() {
+    let reported = recorded(&workspace().join("tests/fixtures/wild"));
+    let options = Options::default().with_exchanges(reported);
+    let broken = not_passed(&suite(EMBEDDED, options).run().await, &["chat/expected"]);
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[tokio::test]
 async fn a_provider_of_another_protocol_keeps_the_contract() {
     let options = Options::default().with_exchanges(recorded(&corpus()));
     let broken = not_passed(&suite(second(), options).run().await, &[]);

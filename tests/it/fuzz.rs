@@ -85,6 +85,15 @@ fn ours_keeps_every_invariant_over_mutations_of_all_recordings() {
 }
 
 #[test]
+fn ours_keeps_every_invariant_over_mutations_of_reported_exchanges() {
+    let reported = Exchange::reported();
+    let fuzzer = Fuzzer::new(plugin(), &reported).expect("a fuzzer");
+    let (totals, found) = run(&fuzzer, Options::new(48).with_executions(1_500));
+    assert!(found.is_empty(), "{found:#?}");
+    assert!(totals.executions >= 150, "{totals:?}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_executions_on_any_number_of_threads() {
     let recorded = Exchange::built_in();
     let fuzzer = Fuzzer::new(plugin(), &recorded).expect("a fuzzer");

@@ -301,7 +301,8 @@ pub(super) struct FuzzOptions {
     #[arg(long, value_name = "S")]
     pub(super) seed: Option<u64>,
 
-    /// Recorded exchanges to start from, in the form of `mock --replay` [default: a few of vLLM's]
+    /// Recorded exchanges to start from, in the form of `mock --replay` [default: a few of vLLM's,
+    /// and some that were made from bug reports about other servers]
     #[arg(long, value_name = "DIR")]
     pub(super) corpus: Option<PathBuf>,
 

@@ -102,7 +102,9 @@ fn by_chance() -> anyhow::Result<u64> {
 
 fn corpus(folder: Option<&Path>) -> anyhow::Result<Vec<Exchange>> {
     let Some(folder) = folder else {
-        return Ok(Exchange::built_in());
+        let mut all = Exchange::built_in();
+        all.extend(Exchange::reported());
+        return Ok(all);
     };
     Ok(Exchange::load(folder).map_err(|error| Failure::usage(error.to_string()))?)
 }
