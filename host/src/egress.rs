@@ -33,6 +33,11 @@
 //! | `ConnectTimeout`, `TlsTimeout` | `connection-timeout` | no |
 //! | `Certificate` | `TLS-certificate-error` | no |
 //! | `TlsAlert` | `TLS-alert-received(number, name)` | no |
+//! | `ClientCertificate` | `TLS-alert-received(number, name)` | if there was no alert |
+//! | `Proxy`: not reached, closed | `destination-unavailable` | no |
+//! | `Proxy`: silent | `connection-timeout` | no |
+//! | `Proxy`: 407, 403, another status | `HTTP-request-denied` | no |
+//! | `Proxy`: its answer is not HTTP | `HTTP-protocol-error` | no |
 //! | `Tls` | `TLS-protocol-error` | no |
 //! | `FirstByteTimeout` (no byte of the body yet) | `HTTP-response-timeout` | yes |
 //! | `IdleTimeout` (silence within the body) | `connection-read-timeout` | yes |
@@ -59,6 +64,7 @@
 //! ```
 
 mod body;
+mod client_auth;
 mod connections;
 mod dial;
 mod error;
@@ -69,6 +75,7 @@ mod lookup;
 mod metered;
 mod network;
 mod pool;
+mod proxy;
 pub mod recording;
 mod resolver;
 mod tls;
@@ -80,6 +87,7 @@ pub use error::TransportError;
 pub use error_code::{error_code, link_http_error_code};
 pub use hooks::Hooks;
 pub use network::NetworkTransport;
+pub use proxy::{ProxyFailure, ProxyFault};
 pub use resolver::{Resolver, Resolving, SystemResolver};
 pub(crate) use traffic::Traffic;
 pub use transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
@@ -106,7 +114,8 @@ impl Egress {
     ///
     /// # Errors
     ///
-    /// [`TransportError::Configuration`]: the configured authority is no certificate, or the host cannot have one.
+    /// [`TransportError::Configuration`]: the configured authority is no certificate, the client
+    /// certificate or its key cannot be used, or the host cannot have a certificate.
     pub fn new(grant: Grant) -> Result<Self, TransportError> {
         let transport = NetworkTransport::new(&grant)?;
         Ok(Self::with_transport(grant, Arc::new(transport)))

@@ -11,9 +11,11 @@
 pub mod address;
 pub mod binding;
 pub(crate) mod header;
+pub mod identity;
 pub mod limits;
 pub mod origin;
 pub mod path;
+pub mod proxy;
 pub(crate) mod quote;
 pub(crate) mod search;
 pub mod secret;
@@ -21,9 +23,11 @@ pub mod visible;
 
 pub use address::{AddressClass, Prohibited, Reach};
 pub use binding::{Binding, Misplaced};
+pub use identity::ClientIdentity;
 pub use limits::{CompileLimits, NetworkLimits, SandboxLimits};
 pub use origin::{Denial, Origin, OriginError};
 pub use path::BasePath;
+pub use proxy::{Proxy, ProxyUrlError};
 pub use secret::{Placeholder, Secret, SecretError, Secrets};
 
 use http::HeaderName;
@@ -63,6 +67,15 @@ pub struct Grant {
     pub configured_headers: Vec<HeaderName>,
     /// Certificates in PEM form that are trusted beside the system's, for this origin only (`request.tls.ca`).
     pub ca_pem: Option<Vec<u8>>,
+    /// The name that the origin's certificate has to be for, and that is sent as server name (SNI),
+    /// where it is not that of the origin (`request.tls.serverName`).
+    pub server_name: Option<String>,
+    /// What is presented if the origin asks for a client certificate (`request.tls.cert`,
+    /// `request.tls.key`).
+    pub client_identity: Option<ClientIdentity>,
+    /// The proxy that the origin is reached through; `None`: it is dialled itself
+    /// (`request.proxy`).
+    pub proxy: Option<Proxy>,
     /// How long, how large, how many.
     pub limits: NetworkLimits,
 }
@@ -81,6 +94,9 @@ impl Grant {
             secrets: Secrets::new(),
             configured_headers: Vec::new(),
             ca_pem: None,
+            server_name: None,
+            client_identity: None,
+            proxy: None,
             limits: NetworkLimits::default(),
         }
     }
@@ -121,6 +137,9 @@ impl Grant {
         self.origin == other.origin
             && self.reach == other.reach
             && self.ca_pem == other.ca_pem
+            && self.server_name == other.server_name
+            && self.client_identity == other.client_identity
+            && self.proxy == other.proxy
             && limits(self) == limits(other)
     }
 
@@ -183,6 +202,33 @@ impl Grant {
     #[must_use]
     pub fn with_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.ca_pem = Some(pem.into());
+        self
+    }
+
+    /// Sets the name that the origin's certificate has to be for, instead of the origin's host.
+    #[must_use]
+    pub fn with_server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// Presents a client certificate to the origin, if it asks for one. It is read when the egress
+    /// is built.
+    #[must_use]
+    pub fn with_client_identity(mut self, identity: ClientIdentity) -> Self {
+        self.client_identity = Some(identity);
+        self
+    }
+
+    /// Reaches the origin through a proxy: an `https` origin by a tunnel (`CONNECT`), an `http`
+    /// origin by requests with the whole URL in their first line.
+    ///
+    /// The proxy's own address is dialled whatever it is, because the user named it. The origin's
+    /// name is resolved by the proxy, so that the addresses it leads to are not judged; an origin
+    /// that is an address is judged as ever.
+    #[must_use]
+    pub fn with_proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
         self
     }
 

@@ -518,6 +518,19 @@ impl Sandbox {
         if !transport_speaks {
             return error.map_texts(redact).bounded().caused_by(cause);
         }
+        if let TransportError::Proxy(failure) = &cause {
+            // No code of WASI speaks of a proxy between this host and the server.
+            let kind = match failure.is_timeout() {
+                true => ErrorKind::Timeout,
+                false => ErrorKind::Unreachable,
+            };
+            let told = Error::new(kind, failure.to_string()).map_texts(redact);
+            let told = match failure.is_retryable() {
+                true => told.retryable_later(),
+                false => told,
+            };
+            return told.bounded().caused_by(cause);
+        }
         if let TransportError::RequestBodyTooLarge { .. } | TransportError::NotRecorded(_) = cause {
             // A plugin is told a code that has no place among the causes it knows; it is the caller's own doing.
             let advice = cause.advice().unwrap_or_default();

@@ -1,14 +1,18 @@
 //! From a granted origin to a connected stream: resolve, judge, dial, and TLS.
 //!
+//! An origin behind a proxy is reached over a connection to the proxy, whose address the user named
+//! and which is therefore not judged. What the origin's name leads to, the proxy decides.
+//!
 //! The name is resolved here and nowhere else, every address is judged, and the judged address is the one that is
 //! dialled, so an answer of the resolver cannot change between the two.
 
 use super::TransportError;
 use super::lookup::LookupsUsedUp;
+use super::proxy::{self, ProxyFailure};
 use super::resolver::Resolver;
 use super::tls::Tls;
 use crate::policy::origin::Scheme;
-use crate::policy::{Grant, Origin, Reach};
+use crate::policy::{Grant, Origin, Proxy, Reach};
 use crate::shortage;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -30,13 +34,14 @@ pub(super) struct Dialer {
     resolver: Arc<dyn Resolver>,
     max_addresses: usize,
     tls: Option<Tls>,
+    proxy: Option<Proxy>,
 }
 
 impl Dialer {
     pub(super) fn new(grant: &Grant, resolver: Arc<dyn Resolver>) -> Result<Self, TransportError> {
         let tls = match grant.origin.scheme() {
             Scheme::Http => None,
-            Scheme::Https => Some(Tls::new(&grant.origin, grant.ca_pem.as_deref())?),
+            Scheme::Https => Some(Tls::new(grant)?),
         };
         Ok(Self {
             origin: grant.origin.clone(),
@@ -44,7 +49,29 @@ impl Dialer {
             resolver,
             max_addresses: grant.limits.addresses_per_name,
             tls,
+            proxy: grant.proxy.clone(),
         })
+    }
+
+    /// The proxy that a request to an `http` origin is sent to, with the whole URL. An `https`
+    /// origin has a tunnel through it, of which requests know nothing.
+    pub(super) fn forwarding_proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|_| self.tls.is_none())
+    }
+
+    /// The server answered a request.
+    pub(super) fn answered(&self) {
+        if let Some(tls) = &self.tls {
+            tls.answered();
+        }
+    }
+
+    /// Names the cause of a failure where more is known of it than the connection tells.
+    pub(super) fn explain(&self, error: TransportError) -> TransportError {
+        match &self.tls {
+            Some(tls) => tls.explain(error),
+            None => error,
+        }
     }
 
     /// The addresses that may be dialled, by `deadline`; `allowed` is the time that the message
@@ -54,7 +81,23 @@ impl Dialer {
         deadline: Instant,
         allowed: Duration,
     ) -> Result<Vec<SocketAddr>, TransportError> {
-        self.judge(self.resolve(deadline, allowed).await?)
+        let Some(proxy) = &self.proxy else {
+            return self.judge(self.resolve(&self.origin, deadline, allowed).await?);
+        };
+        // What a name leads to is the proxy's to find out. An address can be judged.
+        if let Some(ip) = self.origin.ip() {
+            self.reach.judge(ip).map_err(TransportError::Prohibited)?;
+        }
+        let found = self.resolve(proxy.origin(), deadline, allowed).await;
+        let found = found.map_err(|error| proxy::unreachable(proxy, &self.origin, error))?;
+        let most = self.max_addresses.max(1);
+        let addresses: Vec<_> = (found.into_iter().take(most))
+            .map(|ip| SocketAddr::new(ip.to_canonical(), proxy.origin().port()))
+            .collect();
+        match addresses.is_empty() {
+            true => Err(ProxyFailure::without_address(proxy, &self.origin).into()),
+            false => Ok(addresses),
+        }
     }
 
     /// Connects to one of these addresses by `deadline`.
@@ -64,12 +107,19 @@ impl Dialer {
         deadline: Instant,
         allowed: Duration,
     ) -> Result<Stream, TransportError> {
-        let tcp = self.connect_any(addresses, deadline, allowed).await?;
+        let tcp = self.connect_any(addresses, deadline, allowed).await;
+        let mut tcp = match &self.proxy {
+            Some(proxy) => tcp.map_err(|error| proxy::unreachable(proxy, &self.origin, error))?,
+            None => tcp?,
+        };
         // Small requests must not wait for each other's acknowledgements; a socket that refuses this still works.
         let _ = tcp.set_nodelay(true);
         let Some(tls) = &self.tls else {
             return Ok(Stream::Plain(tcp));
         };
+        if let Some(proxy) = &self.proxy {
+            proxy::open_tunnel(&mut tcp, proxy, &self.origin, deadline, allowed).await?;
+        }
         match timeout_at(deadline, tls.handshake(tcp)).await {
             Ok(stream) => Ok(Stream::Tls(Box::new(stream?))),
             Err(_) => Err(TransportError::TlsTimeout {
@@ -81,13 +131,14 @@ impl Dialer {
 
     async fn resolve(
         &self,
+        origin: &Origin,
         deadline: Instant,
         allowed: Duration,
     ) -> Result<Vec<IpAddr>, TransportError> {
-        if let Some(ip) = self.origin.ip() {
+        if let Some(ip) = origin.ip() {
             return Ok(vec![ip]);
         }
-        let host = self.origin.host_text();
+        let host = origin.host_text();
         match timeout_at(deadline, self.resolver.resolve(host)).await {
             Ok(Ok(addresses)) => Ok(addresses),
             Ok(Err(error)) => Err(lookup_failure(host, &error)),

@@ -6,6 +6,7 @@
 //! Words that a server, a resolver or a library chose are kept as they are, and quoted wherever they are shown: within a
 //! bound, and without what a terminal would act on.
 
+use super::proxy::ProxyFailure;
 use crate::policy::quote::quote;
 use crate::policy::{Denial, Prohibited};
 use crate::shortage;
@@ -152,6 +153,25 @@ pub enum TransportError {
         /// The alert's name.
         alert: String,
     },
+    /// The server asked for a client certificate and then ended the connection before it answered a
+    /// request: it got no certificate, or one that it does not accept.
+    #[error("{host} asked for a client certificate and {}{}",
+        if *presented { "did not accept the one of `request.tls.cert`" } else { "got none" },
+        alert.as_deref().map(|alert| format!(" (alert {})", quote(alert))).unwrap_or_default())]
+    ClientCertificate {
+        /// The name or address that the server's own certificate had to be for.
+        host: String,
+        /// Whether there was one to present.
+        presented: bool,
+        /// The name of the alert that the server sent; `None`: it closed the connection.
+        alert: Option<String>,
+        /// The alert's number.
+        id: Option<u8>,
+    },
+    /// The proxy could not be reached, or did not let the request through. The server did not see
+    /// it.
+    #[error(transparent)]
+    Proxy(Box<ProxyFailure>),
     /// The server does not speak TLS, or not a version that is safe.
     #[error("no TLS connection to {host} ({})", quote(.detail))]
     Tls {
@@ -254,6 +274,17 @@ impl TransportError {
                 "the server wants another TLS version or a certificate of yours, or is another server; check \
                  `baseUrl`"
             }
+            Self::ClientCertificate {
+                presented: false, ..
+            } => {
+                "set `request.tls.cert` and `request.tls.key` to a certificate that the server \
+                 accepts"
+            }
+            Self::ClientCertificate { .. } => {
+                "the certificate in `request.tls.cert` has to be in date and signed by an \
+                 authority that the server trusts; where others stand between the two, they have \
+                 to follow it in the same file"
+            }
             Self::Tls { .. } => {
                 "if the server speaks plain HTTP, as vLLM does by default, write http:// in `baseUrl`"
             }
@@ -288,6 +319,7 @@ impl TransportError {
             | Self::TooManyRequests { .. }
             | Self::RequestBody(_)
             | Self::Configuration(_)
+            | Self::Proxy(_)
             | Self::Prohibited(_) => return None,
         })
     }
@@ -320,6 +352,8 @@ impl TransportError {
             | Self::ContentCoding(detail)
             | Self::TlsAlert { alert: detail, .. } => quote(detail),
             Self::Configuration(detail) => detail.clone(),
+            Self::ClientCertificate { .. } => self.to_string(),
+            Self::Proxy(failure) => failure.to_string(),
             Self::TooManyRequests { limit } => format!("{limit} are under way already"),
             Self::ResponseBodyTooLarge { limit } => format!("more than {limit} bytes"),
             _ => return None,
@@ -355,12 +389,17 @@ impl TransportError {
                 | Self::HeadersTooLarge { .. }
                 | Self::ResponseBodyTooLarge { .. }
                 | Self::ContentCoding(_)
+                // Without an alert the connection was closed, perhaps on the request.
+                | Self::ClientCertificate { alert: None, .. }
         )
     }
 
     /// Whether time ran out.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
+        if let Self::Proxy(failure) = self {
+            return failure.is_timeout();
+        }
         matches!(
             self,
             Self::DnsTimeout { .. }
@@ -407,6 +446,11 @@ impl TransportError {
                 alert_id: Some(*id),
                 alert_message: Some(quote(alert)),
             },
+            Self::ClientCertificate { alert, id, .. } => WasiError::TlsAlertReceived {
+                alert_id: *id,
+                alert_message: alert.as_deref().map(quote),
+            },
+            Self::Proxy(failure) => failure.code(),
             Self::Tls { .. } => WasiError::TlsProtocolError,
             Self::FirstByteTimeout { .. } | Self::TotalTimeout { .. } => {
                 WasiError::HttpResponseTimeout

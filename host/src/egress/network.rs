@@ -12,6 +12,13 @@
 //! only if it went out on a *reused* connection that was closed before a byte of an answer came. At worst a server that
 //! died between reading and answering generates twice; vLLM aborts the first when its connection goes.
 //!
+//! # Behind a proxy
+//!
+//! An `https` origin is reached through a tunnel (`CONNECT`, see `dial`); from here on it is as a
+//! connection of its own. A request to an `http` origin goes to the proxy with the whole URL in its
+//! first line (RFC 9112 §3.2.2), because proxies refuse tunnels to other ports than 443 by default.
+//! Either way a connection is for this one origin.
+//!
 //! # When a connection is used again
 //!
 //! A request that a server did not read to its end is followed, on the same connection, by the next one. A server that
@@ -29,11 +36,13 @@ use super::dial::{Dialer, Stream};
 use super::link::Link;
 use super::metered::{Metered, Progress, RequestBody, Useless};
 use super::pool::Pool;
+use super::proxy::ProxyFailure;
 use super::resolver::{Resolver, SharedResolver, SystemResolver};
 use super::transport::{Exchange, ResponseBody, SentAt, Timing, Transport};
 use super::{TransportError, tls};
-use crate::policy::Grant;
+use crate::policy::{Grant, Origin};
 use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, StatusCode, Uri, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -65,7 +74,9 @@ pub struct NetworkTransport {
     http: Builder,
     useless_limit: usize,
     host: HeaderValue,
-    host_text: String,
+    origin: Origin,
+    /// The same as `host`, for a request line with the whole URL.
+    authority: Authority,
     header_limit: usize,
     field_limit: usize,
     interim_limit: usize,
@@ -76,7 +87,8 @@ impl NetworkTransport {
     ///
     /// # Errors
     ///
-    /// [`TransportError::Configuration`]: the configured authority is no certificate, or the host cannot have one.
+    /// [`TransportError::Configuration`]: the configured authority is no certificate, the client
+    /// certificate or its key cannot be used, or the host cannot have a certificate.
     pub fn new(grant: &Grant) -> Result<Self, TransportError> {
         Self::with_shared(grant, Arc::new(SystemResolver))
     }
@@ -96,9 +108,12 @@ impl NetworkTransport {
     /// The same with a resolver that makes one lookup for all who wait.
     fn with_shared(grant: &Grant, resolver: Arc<dyn Resolver>) -> Result<Self, TransportError> {
         let authority = grant.origin.authority();
-        let host = HeaderValue::from_str(&authority).map_err(|_| {
-            TransportError::Configuration(format!("{authority:?} cannot stand in a Host field"))
-        })?;
+        let unusable = |what: &str| {
+            TransportError::Configuration(format!("{authority:?} cannot stand in {what}"))
+        };
+        let host = HeaderValue::from_str(&authority).map_err(|_| unusable("a Host field"))?;
+        let uri_authority = Authority::try_from(authority.as_str());
+        let uri_authority = uri_authority.map_err(|_| unusable("a request line"))?;
         let limits = &grant.limits;
         // Room for a header section of the limit, so that the limit is what refuses it.
         let buffer = READ_BUFFER_BYTES
@@ -117,7 +132,8 @@ impl NetworkTransport {
             http,
             useless_limit: buffer.saturating_mul(USELESS_BUFFERS),
             host,
-            host_text: grant.origin.host_text().to_owned(),
+            origin: grant.origin.clone(),
+            authority: uri_authority,
             header_limit: limits.response_header_bytes,
             field_limit: limits.response_header_fields,
             interim_limit: limits.interim_responses,
@@ -148,16 +164,35 @@ impl NetworkTransport {
         self.send_on(link, request, &timing).await
     }
 
-    /// The request as HTTP/1.1 wants it: origin-form target, `Host`, a body of known length.
+    /// The request as HTTP/1.1 wants it: origin-form target, `Host`, a body of known length. To a
+    /// proxy that forwards it, absolute-form target and the credentials for the proxy.
     fn on_the_wire(&self, request: http::Request<Bytes>) -> http::Request<Bytes> {
         let (mut parts, body) = request.into_parts();
-        parts.uri = match parts.uri.into_parts().path_and_query {
-            Some(target) => Uri::from(target),
-            None => Uri::from_static("/"),
+        let target = parts.uri.into_parts().path_and_query;
+        let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        parts.uri = match self.dialer.forwarding_proxy() {
+            None => Uri::from(target),
+            Some(proxy) => {
+                if let Some(credentials) = proxy.authorization() {
+                    let name = header::PROXY_AUTHORIZATION;
+                    parts.headers.insert(name, credentials.clone());
+                }
+                self.absolute(target)
+            }
         };
         parts.version = http::Version::HTTP_11;
         parts.headers.insert(header::HOST, self.host.clone());
         http::Request::from_parts(parts, body)
+    }
+
+    /// A target of the origin as a whole URL.
+    fn absolute(&self, target: PathAndQuery) -> Uri {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(target.clone());
+        // Of these three parts each is valid, and none is missing.
+        Uri::from_parts(parts).unwrap_or_else(|_| Uri::from(target))
     }
 
     /// Opens a connection. Where the process has no descriptor left, idle connections are closed,
@@ -228,10 +263,19 @@ impl NetworkTransport {
                 });
             }
             Ok(Some(Err(error))) => return Err(self.answer_failure(&error)),
-            Ok(None) => return Err(TransportError::Closed("connection closed".to_owned())),
+            Ok(None) => {
+                let closed = TransportError::Closed("connection closed".to_owned());
+                return Err(self.dialer.explain(closed));
+            }
             Ok(Some(Ok(response))) => response,
         };
         useless.forget();
+        self.dialer.answered();
+        if let Some(proxy) = self.dialer.forwarding_proxy()
+            && let Some(failure) = ProxyFailure::of_answer(proxy, &self.origin, &response)
+        {
+            return Err(failure.into());
+        }
         response.extensions_mut().insert(SentAt(sent));
         let read = !has_body || (response.status().is_success() && body_is_safe);
         let reusable = read && progress.written_before_answer() && may_be_reused(&response);
@@ -275,6 +319,10 @@ impl NetworkTransport {
     }
 
     fn head_failure(&self, error: &hyper::Error) -> TransportError {
+        self.dialer.explain(self.sorted(error))
+    }
+
+    fn sorted(&self, error: &hyper::Error) -> TransportError {
         if error.is_parse_too_large() {
             return TransportError::HeadersTooLarge {
                 limit: self.header_limit,
@@ -283,7 +331,7 @@ impl NetworkTransport {
         }
         if let Some(io) = io_cause(error) {
             if tls::rustls_cause(io).is_some() {
-                return tls::failure(&self.host_text, io);
+                return tls::failure(self.origin.host_text(), io);
             }
             return match io.kind() {
                 io::ErrorKind::InvalidData => TransportError::Protocol(io.to_string()),

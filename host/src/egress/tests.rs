@@ -2,10 +2,12 @@
 
 mod bounds;
 mod budget;
+mod client_certificates;
 mod connections;
 mod exchange;
 mod framing;
 mod names;
+mod proxies;
 mod tls;
 
 use super::{Egress, Hooks, TransportError};

@@ -4,8 +4,10 @@
 //! on plain HTTP never needs them.
 
 use super::TransportError;
+use super::client_auth::ClientAuth;
 use crate::file::{self, FileError, Links};
-use crate::policy::Origin;
+use crate::policy::quote::quote;
+use crate::policy::{Grant, Origin};
 use crate::shortage;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
@@ -31,17 +33,24 @@ pub(super) struct Tls {
     name: ServerName<'static>,
     host: String,
     authorities: Vec<CertificateDer<'static>>,
+    client: Arc<ClientAuth>,
     connector: OnceCell<TlsConnector>,
 }
 
 impl Tls {
-    /// Reads the configured authority's certificates; the system's come later.
-    pub(super) fn new(origin: &Origin, ca_pem: Option<&[u8]>) -> Result<Self, TransportError> {
-        let host = origin.host_text().to_owned();
+    /// Reads the configured authority's certificates and the client's own; the system's come later.
+    pub(super) fn new(grant: &Grant) -> Result<Self, TransportError> {
+        let named = grant.server_name.as_deref();
+        let host = named.unwrap_or_else(|| grant.origin.host_text());
+        let ca_pem = grant.ca_pem.as_deref();
         Ok(Self {
-            name: server_name(origin)?,
+            name: match named {
+                Some(name) => configured_name(name)?,
+                None => server_name(&grant.origin)?,
+            },
+            host: host.to_owned(),
             authorities: ca_pem.map_or_else(|| Ok(Vec::new()), authorities)?,
-            host,
+            client: Arc::new(ClientAuth::new(grant.client_identity.as_ref())?),
             connector: OnceCell::new(),
         })
     }
@@ -52,13 +61,34 @@ impl Tls {
     ) -> Result<TlsStream<TcpStream>, TransportError> {
         let connector = self
             .connector
-            .get_or_try_init(|| connector(self.authorities.clone()))
+            .get_or_try_init(|| connector(self.authorities.clone(), Arc::clone(&self.client)))
             .await?;
         connector
             .connect(self.name.clone(), tcp)
             .await
-            .map_err(|error| failure(&self.host, &error))
+            .map_err(|error| self.explain(failure(&self.host, &error)))
     }
+
+    /// The server answered a request.
+    pub(super) fn answered(&self) {
+        self.client.accepted();
+    }
+
+    /// Names the client certificate as the cause of a failure, where it may be.
+    pub(super) fn explain(&self, error: TransportError) -> TransportError {
+        self.client.explain(&self.host, error)
+    }
+}
+
+/// `request.tls.serverName`: a name, or an address.
+fn configured_name(name: &str) -> Result<ServerName<'static>, TransportError> {
+    ServerName::try_from(name.to_owned()).map_err(|_| {
+        TransportError::Configuration(format!(
+            "`request.tls.serverName` is {:?}, which is not a name that a certificate can be \
+             issued for",
+            quote(name)
+        ))
+    })
 }
 
 fn server_name(origin: &Origin) -> Result<ServerName<'static>, TransportError> {
@@ -101,8 +131,9 @@ fn authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TransportErro
 
 async fn connector(
     authorities: Vec<CertificateDer<'static>>,
+    client: Arc<ClientAuth>,
 ) -> Result<TlsConnector, TransportError> {
-    let config = tokio::task::spawn_blocking(move || config(authorities))
+    let config = tokio::task::spawn_blocking(move || config(authorities, client))
         .await
         .map_err(|error| unusable(error.to_string()))??;
     Ok(TlsConnector::from(Arc::new(config)))
@@ -167,7 +198,10 @@ fn check_folder_of_roots() -> Result<(), String> {
     Ok(())
 }
 
-fn config(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, TransportError> {
+fn config(
+    authorities: Vec<CertificateDer<'static>>,
+    client: Arc<ClientAuth>,
+) -> Result<ClientConfig, TransportError> {
     check_named_roots().map_err(unusable)?;
     check_folder_of_roots().map_err(unusable)?;
     let system = rustls_native_certs::load_native_certs();
@@ -208,7 +242,7 @@ fn config(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Tra
         .map_err(|error| unusable(error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_client_cert_resolver(client);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -361,7 +395,8 @@ mod tests {
         let origin = Origin::parse("https://gpu.example").unwrap();
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for pem in ["", "hello", broken] {
-            let error = Tls::new(&origin, Some(pem.as_bytes())).err().unwrap();
+            let grant = Grant::new(origin.clone()).with_ca_pem(pem);
+            let error = Tls::new(&grant).err().unwrap();
             assert!(error.to_string().contains("`request.tls.ca`"), "{error}");
         }
     }

@@ -88,6 +88,10 @@ pub const RESPONSE_HEADER_FIELDS: usize = 100;
 /// A server may send any number of interim answers (`100 Continue`, `103 Early Hints`) before its own; what was seen is one.
 pub const INTERIM_RESPONSES: usize = 16;
 
+/// Most bytes of the head with which a proxy answers `CONNECT`. Proxies send a status and a few
+/// fields; the page behind it is not read.
+pub const PROXY_ANSWER_BYTES: usize = 16 << 10;
+
 /// Of a name with more addresses than this, the first are as good as the last. A resolver cannot make the host knock at
 /// thousands of doors.
 pub const ADDRESSES_PER_NAME: usize = 16;

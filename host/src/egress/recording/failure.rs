@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::redaction::Redaction;
-use crate::egress::TransportError;
+use crate::egress::{ProxyFailure, ProxyFault, TransportError};
 use crate::policy::{AddressClass, Prohibited, Reach};
 
 /// What stands in the file. Fields that a kind does not have are left out.
@@ -53,6 +53,19 @@ const REACHES: [(&str, Reach); 3] = [
     ("loopback", Reach::Loopback),
     ("private", Reach::Private),
     ("public", Reach::Public),
+];
+
+/// The failures of a proxy by their names in a file.
+const PROXY_FAULTS: [(&str, ProxyFault); 9] = [
+    ("proxy-unreachable", ProxyFault::Unreachable),
+    ("proxy-connect-timeout", ProxyFault::ConnectTimeout),
+    ("proxy-silent", ProxyFault::Silent),
+    ("proxy-closed", ProxyFault::Closed),
+    ("proxy-protocol", ProxyFault::Protocol),
+    ("proxy-wants-credentials", ProxyFault::CredentialsMissing),
+    ("proxy-refused-credentials", ProxyFault::CredentialsRefused),
+    ("proxy-forbidden", ProxyFault::Forbidden),
+    ("proxy-status", ProxyFault::Status),
 ];
 
 impl Failure {
@@ -139,6 +152,32 @@ impl Failure {
                 failure.alert = Some(*id);
                 failure
             }
+            E::ClientCertificate {
+                host,
+                presented,
+                alert,
+                id,
+            } => {
+                let kind = match presented {
+                    true => "client-certificate-refused",
+                    false => "client-certificate-missing",
+                };
+                let mut failure = Self::of(kind).host(host);
+                failure.detail.clone_from(alert);
+                failure.alert = *id;
+                failure
+            }
+            E::Proxy(one) => {
+                let kind = PROXY_FAULTS.iter().find(|(_, fault)| *fault == one.fault);
+                let kind = kind.map_or("other", |(name, _)| *name);
+                let mut failure = Self::of(kind).host(&one.target).address(&one.proxy);
+                failure = failure.detail(&one.detail);
+                failure.limit = one.status.map(u64::from);
+                match one.after {
+                    Some(after) => failure.after(after),
+                    None => failure,
+                }
+            }
             E::Tls { host, detail } => Self::of("tls").host(host).detail(detail),
             E::FirstByteTimeout { after } => Self::of("first-byte-timeout").after(*after),
             E::IdleTimeout { after } => Self::of("idle-timeout").after(*after),
@@ -165,7 +204,9 @@ impl Failure {
         use TransportError as E;
         let unknown = |what: &str| format!("a failure has an unknown {what}");
         let host = self.host.unwrap_or_default();
+        let has_detail = self.detail.is_some();
         let detail = self.detail.unwrap_or_default();
+        let after_known = self.after_us.is_some();
         let after = Duration::from_micros(self.after_us.unwrap_or_default());
         let limit = self.limit.unwrap_or_default();
         let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
@@ -210,6 +251,12 @@ impl Failure {
                 id: self.alert.unwrap_or_default(),
                 alert: detail,
             },
+            "client-certificate-refused" | "client-certificate-missing" => E::ClientCertificate {
+                host,
+                presented: self.kind == "client-certificate-refused",
+                alert: has_detail.then_some(detail),
+                id: self.alert,
+            },
             "tls" => E::Tls { host, detail },
             "first-byte-timeout" => E::FirstByteTimeout { after },
             "idle-timeout" => E::IdleTimeout { after },
@@ -223,7 +270,18 @@ impl Failure {
             },
             "response-body-too-large" => E::ResponseBodyTooLarge { limit },
             "content-coding" => E::ContentCoding(detail),
-            _ => return Err(unknown("kind")),
+            kind => {
+                let fault = PROXY_FAULTS.iter().find(|(name, _)| *name == kind);
+                let fault = fault.ok_or_else(|| unknown("kind"))?.1;
+                E::from(ProxyFailure {
+                    proxy: address,
+                    target: host,
+                    fault,
+                    status: self.limit.and_then(|status| u16::try_from(status).ok()),
+                    detail,
+                    after: after_known.then_some(after),
+                })
+            }
         })
     }
 }
@@ -310,7 +368,28 @@ mod tests {
                 })
             })
         });
-        for error in errors.into_iter().chain(prohibited) {
+        let client = [
+            (true, Some("UnknownCA".to_owned()), Some(48)),
+            (false, None, None),
+        ]
+        .map(|(presented, alert, id)| E::ClientCertificate {
+            host: host(),
+            presented,
+            alert,
+            id,
+        });
+        let proxy = PROXY_FAULTS.map(|(_, fault)| {
+            E::from(ProxyFailure {
+                proxy: "proxy:3128".to_owned(),
+                target: "gpu:443".to_owned(),
+                fault,
+                status: (fault == ProxyFault::Status).then_some(502),
+                detail: detail(),
+                after: (fault == ProxyFault::Silent).then_some(after),
+            })
+        });
+        let errors = errors.into_iter().chain(prohibited);
+        for error in errors.chain(client).chain(proxy) {
             let text = serde_json::to_string(&Failure::new(&error)).unwrap();
             let back: Failure = serde_json::from_str(&text).unwrap();
             assert_eq!(back.error().as_ref(), Ok(&error), "{text}");

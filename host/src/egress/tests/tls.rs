@@ -7,7 +7,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{self, ServerConfig};
 
 /// An authority of one's own, in PEM, and a server with its certificate for `names`.
-async fn tls_server(names: &[&str]) -> (SocketAddr, String) {
+pub(super) async fn tls_server(names: &[&str]) -> (SocketAddr, String) {
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
