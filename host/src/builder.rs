@@ -21,7 +21,8 @@ use crate::egress::recording::Recorder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::{self, Plugin};
 use crate::policy::{
-    BasePath, Binding, Grant, NetworkLimits, Origin, SandboxLimits, Secret, Secrets,
+    BasePath, Binding, ClientIdentity, Grant, NetworkLimits, Origin, Proxy, SandboxLimits, Secret,
+    Secrets,
 };
 use crate::provider::{Provider, ProviderOptions, network};
 use crate::wiring::{self, Wiring};
@@ -53,6 +54,9 @@ pub struct ProviderBuilder<'a> {
     discover: Option<bool>,
     allow_private: bool,
     ca_pem: Option<Vec<u8>>,
+    server_name: Option<String>,
+    client_identity: Option<ClientIdentity>,
+    proxy: Option<Zeroizing<String>>,
     timeout: Option<Duration>,
     limits: Option<NetworkLimits>,
     sandbox: SandboxLimits,
@@ -75,6 +79,9 @@ impl Provider {
             discover: None,
             allow_private: false,
             ca_pem: None,
+            server_name: None,
+            client_identity: None,
+            proxy: None,
             timeout: None,
             limits: None,
             sandbox: SandboxLimits::default(),
@@ -151,6 +158,36 @@ impl<'a> ProviderBuilder<'a> {
         self
     }
 
+    /// The name that the server's certificate has to be for, where it is not the host of the base
+    /// URL.
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// A client certificate and its private key, as PEM, for a server that asks for one (mutual
+    /// TLS). Certificates between it and its authority follow it in the same text; the key is
+    /// PKCS#8, PKCS#1 or SEC1, and not encrypted. They are presented to this server only, and the
+    /// plugin sees neither. What can't be used is refused by [`ProviderBuilder::build`].
+    pub fn client_certificate(
+        mut self,
+        certificates_pem: impl Into<Vec<u8>>,
+        key_pem: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.client_identity = Some(ClientIdentity::from_pem(certificates_pem, key_pem));
+        self
+    }
+
+    /// The HTTP proxy to reach the server through: `http://HOST:PORT`, or
+    /// `http://USER:PASSWORD@HOST:PORT` with percent-encoding. The proxy resolves the server's
+    /// name, so that the addresses behind it are not judged ([`Grant::with_proxy`]). Without it,
+    /// and without `request.proxy` in the configuration, the server is dialled itself, whatever the
+    /// environment says.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(Zeroizing::new(url.into()));
+        self
+    }
+
     /// Bounds each exchange as a whole, and every wait in it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -210,8 +247,8 @@ impl<'a> ProviderBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidConfig`]: the configuration can't be resolved, the base URL names no origin, or key or header
-    /// can't be sent.
+    /// [`ErrorKind::InvalidConfig`]: the configuration can't be resolved, the base URL names no
+    /// origin, the proxy's URL names no HTTP proxy, or key or header can't be sent.
     pub fn options(self) -> Result<ProviderOptions> {
         let manifest = self.plugin.manifest();
         plugin::check_id(&manifest.id)?;
@@ -295,6 +332,19 @@ impl<'a> ProviderBuilder<'a> {
             settings.discover = discover;
         }
 
+        let proxy = match &self.proxy {
+            None => None,
+            Some(url) => {
+                let unusable = |why: String| Error::new(ErrorKind::InvalidConfig, why);
+                let proxy = Proxy::parse(url).map_err(|error| {
+                    unusable(format!("the proxy can't be used: {error}")).caused_by(error)
+                })?;
+                if let Some(password) = proxy.password() {
+                    mint("the proxy's password", password, Binding::Nowhere)?;
+                }
+                Some(proxy)
+            }
+        };
         let timeout = self
             .timeout
             .or(configured.and_then(|resolved| resolved.timeout));
@@ -305,14 +355,14 @@ impl<'a> ProviderBuilder<'a> {
             .with_private_network(private)
             .with_secrets(secrets)
             .with_limits(limits);
-        let ca = self.ca_pem.or_else(|| {
-            let configured = configured?.ca_pem.as_deref()?;
-            Some(configured.as_bytes().to_vec())
-        });
-        let grant = match ca {
-            Some(pem) => grant.with_ca_pem(pem),
+        let mut grant = match configured {
+            Some(resolved) => wiring::transported(grant, resolved),
             None => grant,
         };
+        grant.ca_pem = self.ca_pem.or(grant.ca_pem);
+        grant.server_name = self.server_name.or(grant.server_name);
+        grant.client_identity = self.client_identity.or(grant.client_identity);
+        grant.proxy = proxy.or(grant.proxy);
         let unready = configured.map(|resolved| resolved.unready.clone());
         Ok(ProviderOptions::new(settings, grant)
             .with_sandbox(self.sandbox)

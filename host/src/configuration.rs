@@ -37,7 +37,9 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub(crate) use interpolation::sole_variable;
 pub use key::KeySource;
-pub use provider::{BaseUrlSource, Note, ProviderFacts, Resolved, SettingsText, UnreadyModel};
+pub use provider::{
+    BaseUrlSource, Note, ProviderFacts, ProxyMode, Resolved, SettingsText, UnreadyModel,
+};
 pub use reference::ModelReference;
 pub(crate) use secret::key_binding;
 

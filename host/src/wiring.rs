@@ -170,10 +170,7 @@ impl Wiring {
             .with_secrets(self.secrets.clone())
             .with_configured_headers(configured_headers(self.resolved.settings.config.as_deref()))
             .with_limits(limits(NetworkLimits::default(), self.resolved.timeout));
-        Ok(match &self.resolved.ca_pem {
-            Some(pem) => grant.with_ca_pem(pem.as_bytes()),
-            None => grant,
-        })
+        Ok(transported(grant, &self.resolved))
     }
 
     /// What a provider runs with: `settings`, which are those of
@@ -217,6 +214,15 @@ pub(crate) fn configured_headers(config: Option<&str>) -> Vec<HeaderName> {
     names
         .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
         .collect()
+}
+
+/// The grant with what the configuration says about TLS and the proxy.
+pub(crate) fn transported(mut grant: Grant, resolved: &Resolved) -> Grant {
+    grant.ca_pem = resolved.ca_pem.as_deref().map(Vec::from);
+    grant.server_name.clone_from(&resolved.server_name);
+    grant.client_identity.clone_from(&resolved.client_identity);
+    grant.proxy.clone_from(&resolved.proxy);
+    grant
 }
 
 /// `timeoutSeconds` bounds the whole exchange and every wait in it, as

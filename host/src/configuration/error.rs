@@ -73,6 +73,15 @@ pub enum ConfigError {
         /// What may stand there.
         allowed: String,
     },
+    /// A value, or a combination of values, can't be used. The value is not quoted: it may be a
+    /// secret.
+    #[error("{path} can't be used: {why}")]
+    Unusable {
+        /// Where it stands, with the variable that it came from.
+        path: String,
+        /// Why, and what to do.
+        why: String,
+    },
     /// A header value or a key holds a character that HTTP cannot carry.
     #[error("{path} holds a line break or a control character, which an HTTP header cannot carry")]
     NotAHeaderValue {
@@ -123,6 +132,7 @@ impl ConfigError {
             Self::MissingVariable { path, .. }
             | Self::VariableNotAllowed { path, .. }
             | Self::WrongType { path, .. }
+            | Self::Unusable { path, .. }
             | Self::NotAHeaderValue { path }
             | Self::NotAReference { path, .. }
             | Self::NoBaseUrl { path, .. } => Some(path),

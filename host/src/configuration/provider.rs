@@ -6,6 +6,7 @@
 //! keys and proxy passwords are the transport's business, and what a plugin
 //! has no use for does not enter the sandbox.
 
+mod proxy;
 mod transport;
 
 use std::time::Duration;
@@ -21,8 +22,10 @@ use super::secret::{Resolver, key_binding};
 use super::{Configuration, agents, base_url, misplaced, path};
 use crate::credentials::Profiles;
 use crate::plugin::{BUILT_IN_ID, IdApproval};
-use crate::policy::Binding;
+use crate::policy::{Binding, ClientIdentity, Proxy};
 use transport::Transport;
+
+pub use proxy::ProxyMode;
 
 /// Longest `timeoutSeconds`: a day. More is a mistake of unit.
 const LONGEST_TIMEOUT: f64 = 86_400.0;
@@ -107,6 +110,15 @@ pub struct Resolved {
     pub allow_private: bool,
     /// Certificates to trust beside the system's, as PEM: `request.tls.ca`.
     pub ca_pem: Option<String>,
+    /// The name that the server's certificate has to be for: `request.tls.serverName`.
+    pub server_name: Option<String>,
+    /// What is presented to a server that asks for a client certificate: `request.tls.cert` and
+    /// `request.tls.key`.
+    pub client_identity: Option<ClientIdentity>,
+    /// Whether `request.proxy` names a proxy, and how.
+    pub proxy_mode: ProxyMode,
+    /// The proxy that requests go through.
+    pub proxy: Option<Proxy>,
     /// `timeoutSeconds`.
     pub timeout: Option<Duration>,
     /// Where the API key came from.
@@ -224,7 +236,12 @@ impl Configuration {
         }
         let agents::ModelEntries { wildcard, params } = self.model_entries(&id, &mut notes)?;
 
-        let ca_pem = transport.certificates(self.file(), &at, environment, &mut notes)?;
+        let server = &base_url.text;
+        let transport = transport.resolve(self.file(), &at, server, environment, &mut notes)?;
+        if let Some(password) = transport.proxy.as_ref().and_then(Proxy::password) {
+            // Sent to the proxy by the host, and never by the plugin.
+            mint(password.to_owned(), Binding::Nowhere);
+        }
         let (api_key, key_source) = match key {
             Some((key, source)) => (Some(mint(key, key_binding(&entry))), source),
             None => (None, KeySource::None),
@@ -239,7 +256,11 @@ impl Configuration {
             base_url: base_url.text,
             base_url_source: base_url.source,
             allow_private,
-            ca_pem,
+            ca_pem: transport.ca_pem,
+            server_name: transport.server_name,
+            client_identity: transport.client_identity,
+            proxy_mode: transport.proxy_mode,
+            proxy: transport.proxy,
             timeout,
             key_source,
             unready,

@@ -95,8 +95,13 @@ async fn at(wired: &Wiring, base: &str, url: &str) -> Result<u16, TransportError
     let origin = Origin::parse(base).map_err(|error| unusable(error.to_string()))?;
     // No secrets: nothing is sent but the request line and the host.
     let mut grant = Grant::new(origin).with_private_network(wired.resolved.allow_private);
-    if let Some(pem) = &wired.resolved.ca_pem {
-        grant = grant.with_ca_pem(pem.as_bytes());
+    let resolved = &wired.resolved;
+    grant.ca_pem = resolved.ca_pem.as_deref().map(Vec::from);
+    grant.server_name.clone_from(&resolved.server_name);
+    grant.proxy.clone_from(&resolved.proxy);
+    // It is for the configured origin, and for no other that is looked for.
+    if wired.origin().is_ok_and(|origin| origin == grant.origin) {
+        grant.client_identity.clone_from(&resolved.client_identity);
     }
     let transport = NetworkTransport::new(&grant)?;
     let request = http::Request::get(url)

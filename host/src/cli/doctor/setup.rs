@@ -3,9 +3,10 @@
 
 use std::io;
 
-use provider_host::configuration::{BaseUrlSource, Configuration, KeySource};
+use provider_host::configuration::{BaseUrlSource, Configuration, KeySource, ProxyMode};
 use provider_host::plugin::IdApproval;
 use provider_host::policy::Reach;
+use provider_host::policy::origin::Scheme;
 use provider_host::{Plugin, Wiring};
 
 use super::Setup;
@@ -250,10 +251,38 @@ fn base_url(arguments: &Arguments, setup: &Setup, report: &mut Report) -> io::Re
     Ok(true)
 }
 
-/// Other programs of the same shell may reach the server by a proxy; this one
-/// does not. The values are not shown: they may hold a password.
+/// Which proxy is used. Other programs of the same shell may reach the server by
+/// one that variables name; this one does only where `request.proxy` says so. The
+/// values of variables are not shown: they may hold a password.
 fn proxy(setup: &Setup, report: &mut Report) -> io::Result<()> {
     const CHECK: &str = "proxy";
+    let resolved = &setup.wired.resolved;
+    if let Some(proxy) = &resolved.proxy {
+        let http = setup
+            .wired
+            .origin()
+            .is_ok_and(|origin| origin.scheme() == Scheme::Http);
+        let seen = match http {
+            true => "; it sees requests, answers and the key, because the base URL is http://",
+            false => "",
+        };
+        let by = match resolved.proxy_mode {
+            ProxyMode::Environment => ", which a variable names",
+            _ => "",
+        };
+        let address = proxy.address();
+        return report.ok(
+            CHECK,
+            &format!("requests go through {address} (request.proxy{by}){seen}"),
+        );
+    }
+    if resolved.proxy_mode == ProxyMode::Environment {
+        return report.ok(
+            CHECK,
+            "request.proxy is env-proxy, and no variable names a proxy for this server: it is \
+             dialled itself",
+        );
+    }
     let set: Vec<&str> = PROXIES
         .into_iter()
         .filter(|name| environment(name).is_some_and(|value| !value.trim().is_empty()))
@@ -275,10 +304,9 @@ fn proxy(setup: &Setup, report: &mut Report) -> io::Result<()> {
         false => report.warning(
             CHECK,
             &format!(
-                "{set} {is} set, and this program uses no proxy (NO_PROXY changes nothing): it \
-                 connects to the server itself; if it can't, forward a port of this machine to \
-                 the server (ssh -L) and set {} to that",
-                setup.path("baseUrl")
+                "{set} {is} set and not used: this program connects to the server itself; to \
+                 use the proxy, set {} to {{ mode: \"env-proxy\" }}",
+                setup.path("request.proxy")
             ),
         ),
     }

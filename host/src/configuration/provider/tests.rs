@@ -53,6 +53,10 @@ fn without_a_configuration_the_providers_own_facts_hold() {
             base_url_source: BaseUrlSource::Default,
             allow_private: false,
             ca_pem: None,
+            server_name: None,
+            client_identity: None,
+            proxy_mode: ProxyMode::None,
+            proxy: None,
             timeout: None,
             key_source: KeySource::None,
             unready: vec![],
@@ -70,7 +74,8 @@ fn a_full_entry_is_taken_apart() {
             headers: { 'X-Team': 'red', Authorization: 'Bearer ${TOKEN}' },
             timeoutSeconds: 2.5,
             request: { allowPrivateNetwork: true, auth: { mode: 'authorization-bearer', token: 'lit' },
-                       tls: { key: 'private' }, proxy: { mode: 'env-proxy' } },
+                       tls: { passphrase: 'private' },
+                       proxy: { mode: 'env-proxy', tls: { key: 'private' } } },
             models: [ { id: 'm', contextWindow: 128000.0, headers: { Cookie: 'abc' } } ],
         } } },
         agents: { defaults: { models: { 'vllm/*': {}, 'vllm/m': { params: { a: 1 } } } } },
@@ -103,8 +108,8 @@ fn a_full_entry_is_taken_apart() {
     assert_eq!(
         noted,
         [
-            "models.providers.vllm.request.tls.key",
-            "models.providers.vllm.request.proxy"
+            "models.providers.vllm.request.tls.passphrase",
+            "models.providers.vllm.request.proxy.tls"
         ]
     );
 }
@@ -403,6 +408,138 @@ fn certificates_are_pem_text_or_a_file_beside_the_configuration() {
     assert!(error.contains("gone.pem: "), "{error}");
     let error = load("empty.pem").unwrap_err().to_string();
     assert!(error.contains("holds no certificate"), "{error}");
+}
+
+#[test]
+fn a_client_certificate_and_its_key_are_read_from_texts_files_and_variables() {
+    let certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let key = "-----BEGIN EC PRIVATE KEY-----\nhush\n-----END EC PRIVATE KEY-----\n";
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("openclaw.json");
+    std::fs::write(
+        directory.path().join("both.pem"),
+        format!("{certificate}{key}"),
+    )
+    .unwrap();
+    std::fs::write(directory.path().join("client.pem"), certificate).unwrap();
+    std::fs::write(directory.path().join("client.key"), key).unwrap();
+    let environment = |name: &str| match name {
+        "CLIENT_CERT" => Some(certificate.to_owned()),
+        "CLIENT_KEY" => Some(key.to_owned()),
+        _ => None,
+    };
+    let load = |base: &str, tls: serde_json::Value| {
+        let entry = json!({"baseUrl": base, "request": {"tls": tls}});
+        let text = json!({"models": {"providers": {"vllm": entry}}});
+        std::fs::write(&path, text.to_string()).unwrap();
+        let mut mint = |secret: String, _| panic!("{secret} is minted");
+        Configuration::load(&path)
+            .unwrap()
+            .resolve_provider("vllm", &FACTS, &environment, &Profiles::empty(), &mut mint)
+            .map_err(|error| error.to_string())
+    };
+    let plain = ClientIdentity::from_pem(certificate, key);
+    let https = "https://gpu.example/v1";
+    for (tls, expected) in [
+        (json!({"cert": certificate, "key": key}), plain.clone()),
+        (
+            json!({"cert": "client.pem", "key": " client.key "}),
+            plain.clone(),
+        ),
+        (
+            json!({"cert": "${CLIENT_CERT}", "key": "${CLIENT_KEY}"}),
+            plain.clone(),
+        ),
+        (
+            json!({"cert": "client.pem", "key": {"source": "env", "id": "CLIENT_KEY"}}),
+            plain.clone(),
+        ),
+        (
+            json!({"cert": "both.pem", "key": "both.pem"}),
+            ClientIdentity::from_pem(format!("{certificate}{key}"), format!("{certificate}{key}")),
+        ),
+    ] {
+        let resolved = load(https, tls.clone()).unwrap();
+        assert_eq!(resolved.client_identity, Some(expected), "{tls}");
+        assert_eq!(resolved.notes, [], "{tls}");
+        let seen = format!("{resolved:?}");
+        assert!(!seen.contains("hush") && !seen.contains("BEGIN"), "{seen}");
+        assert_eq!(config(&resolved), json!({"baseUrl": https, "request": {}}));
+    }
+    let resolved = load("http://gpu/v1", json!({"cert": "client.pem", "key": key})).unwrap();
+    assert!(
+        resolved.notes[0]
+            .message
+            .contains("baseUrl begins with http://")
+    );
+
+    let bare = format!("M{}", "Aa0+".repeat(20));
+    for (tls, words) in [
+        (
+            json!({"cert": "client.pem"}),
+            "request.tls.cert can't be used: a client certificate needs",
+        ),
+        (
+            json!({"key": key}),
+            "request.tls.key can't be used: a client certificate needs both",
+        ),
+        (
+            json!({"cert": "client.pem", "key": "client.pem"}),
+            "holds no private key",
+        ),
+        (
+            json!({"cert": "client.key", "key": key}),
+            "holds no certificate",
+        ),
+        (
+            json!({"cert": key, "key": key}),
+            "request.tls.cert is a text; allowed is certificates",
+        ),
+        (
+            json!({"cert": certificate, "key": 7}),
+            "request.tls.key is a number; allowed is a private",
+        ),
+        (
+            json!({"cert": certificate, "key": &bare}),
+            "request.tls.key is a text; allowed is",
+        ),
+        (
+            json!({"cert": certificate, "key": "a\nhush"}),
+            "request.tls.key is a text; allowed is",
+        ),
+        (
+            json!({"cert": certificate, "key": "${GONE}"}),
+            "environment variable GONE is not set",
+        ),
+        (
+            json!({"cert": certificate, "key": "gone.key"}),
+            "gone.key: ",
+        ),
+    ] {
+        let error = load(https, tls.clone()).unwrap_err();
+        assert!(error.contains(words), "{tls}: {error}");
+        assert!(!error.contains("hush") && !error.contains(&bare), "{error}");
+    }
+}
+
+#[test]
+fn the_proxys_password_is_a_secret_that_may_stand_nowhere() {
+    let text = "{models: {providers: {vllm: {baseUrl: 'http://gpu.example/v1', request: {
+        proxy: {mode: 'explicit-proxy', url: 'http://me:hush-hush@proxy:3128'}}}}}}";
+    let mut minted = Vec::new();
+    let mut mint = |secret: String, binding| {
+        minted.push((secret, binding));
+        String::from("placeholder")
+    };
+    let resolved = Configuration::parse(text, "f")
+        .unwrap()
+        .resolve_provider("vllm", &FACTS, &|_| None, &Profiles::empty(), &mut mint)
+        .unwrap();
+    assert_eq!(minted, [(String::from("hush-hush"), Binding::Nowhere)]);
+    assert_eq!(resolved.proxy.as_ref().unwrap().address(), "proxy:3128");
+    assert!(!format!("{resolved:?}").contains("hush-hush"));
+    let seen = json!({"baseUrl": "http://gpu.example/v1", "request": {}});
+    assert_eq!(config(&resolved), seen);
 }
 
 #[test]
