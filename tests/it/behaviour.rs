@@ -22,6 +22,7 @@ mod messages;
 mod mistakes;
 pub(crate) mod page;
 mod params;
+mod proxy;
 mod reasoning;
 mod request;
 mod rows;

@@ -263,6 +263,22 @@ fn what_the_builder_can_not_use_is_told_without_being_shown() {
                 .ca_pem("no certificate"),
             "certificate",
         ),
+        (
+            builder()
+                .base_url("https://gpu:8443/v1")
+                .client_certificate("broken", "broken"),
+            "`request.tls.cert` holds no usable certificate",
+        ),
+        (
+            builder()
+                .base_url("https://gpu:8443/v1")
+                .server_name("no name"),
+            "`request.tls.serverName`",
+        ),
+        (
+            builder().proxy("socks5://me:broken@proxy:1080"),
+            "the proxy can't be used: it names no HTTP proxy",
+        ),
     ];
     for (builder, words) in cases {
         let error = builder.build().expect_err(words);

@@ -98,6 +98,10 @@ impl Server {
         Self { address, state }
     }
 
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// `http://127.0.0.1:PORT`
     pub(super) fn origin(&self) -> String {
         format!("http://{}", self.address)

@@ -409,10 +409,32 @@ fn proxy_variables_are_told_by_name_and_never_by_value() {
         .exits(1);
     let text = line(&outcome, "warning", "proxy");
     assert!(
-        text.contains("ALL_PROXY") && text.contains("ssh -L"),
+        text.contains("ALL_PROXY") && text.contains("env-proxy"),
         "{text}"
     );
     assert!(!outcome.stdout.contains("pass@"), "{outcome:#?}");
+}
+
+#[test]
+fn a_configured_proxy_is_named_without_its_password() {
+    let server = Server::tiny();
+    let mut configuration = server.configuration();
+    let proxy = server.base_url().replace("/v1", "");
+    let proxy = proxy.replace("http://", "http://me:open-sesame@");
+    configuration["models"]["providers"]["vllm"]["request"] = json!({"proxy": proxy});
+    let outcome = Home::configured(&configuration).run(&["doctor"]);
+    let text = line(&outcome, "ok", "proxy");
+    assert!(
+        text.contains("requests go through 127.0.0.1:") && text.contains("(request.proxy)"),
+        "{text}"
+    );
+    assert!(!outcome.stdout.contains("open-sesame"), "{outcome:#?}");
+
+    configuration["models"]["providers"]["vllm"]["request"] =
+        json!({"proxy": {"mode": "env-proxy"}});
+    let outcome = Home::configured(&configuration).run(&["doctor"]);
+    let text = line(&outcome, "ok", "proxy");
+    assert!(text.contains("it is dialled itself"), "{text}");
 }
 
 #[test]

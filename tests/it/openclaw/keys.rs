@@ -158,10 +158,13 @@ async fn observe(server: &Server, configuration: &Value) -> Result<Observed, Str
 
     let resolved = &wiring.resolved;
     let mut facts = format!(
-        "{:?} {:?} {:?} {:?}\n",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?}\n",
         resolved.timeout,
         resolved.allow_private,
         resolved.ca_pem,
+        resolved.server_name,
+        resolved.client_identity,
+        resolved.proxy,
         configuration.default_model(&environment)
     );
     let _ = writeln!(

@@ -155,12 +155,20 @@ pub(super) fn cases() -> Vec<Case> {
             )
         }),
         text(
+            "A client certificate without its key",
+            "{models: {providers: {vllm: {request: {tls: {cert: '-----BEGIN CERTIFICATE-----'}}, models: [{id: 'tiny'}]}}}}",
+        ),
+        text(
+            "A proxy of another kind",
+            "{models: {providers: {vllm: {request: {proxy: 'socks5://proxy:1080'}, models: [{id: 'tiny'}]}}}}",
+        ),
+        text(
             "A misspelt setting (the command goes on without it)",
             "{models: {providers: {vllm: {timeoutSecond: 5, models: [{id: 'tiny'}]}}}}",
         ),
         text(
             "Settings that are not followed (the command goes on without them)",
-            "{$include: './more.json', models: {providers: {vllm: {request: {proxy: {mode: 'env-proxy'}, tls: {insecureSkipVerify: true}}, models: [{id: 'tiny'}]}}}}",
+            "{$include: './more.json', models: {providers: {vllm: {request: {proxy: {mode: 'env-proxy', tls: {}}, tls: {insecureSkipVerify: true}}, models: [{id: 'tiny'}]}}}}",
         ),
         text(
             "The same provider twice (the first is used)",

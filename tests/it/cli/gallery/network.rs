@@ -165,6 +165,14 @@ pub(super) fn cases() -> Vec<Case> {
             "<html><head><title>413 Request Entity Too Large</title></head></html>",
         )
     }));
+    cases.push(Case::new("A configured proxy wants a password", || {
+        let fields = ["proxy-authenticate: Basic realm=\"office\""];
+        let proxy = Canned::raw(http("407 Proxy Authentication Required", &fields, ""));
+        let mut configuration = declaring("https://gpu.example/v1");
+        let url = proxy.url("http").replace("/v1", "");
+        configuration["models"]["providers"]["vllm"]["request"] = json!({"proxy": url});
+        Scene::configured(&configuration, CHAT).with(proxy)
+    }));
     cases.push(Case::new("A path that takes no chats", || {
         let server = Canned::raw(http(
             "405 Method Not Allowed",

@@ -58,6 +58,7 @@ fn key(seen: Seen, path: &'static str, value: Value, text: &'static str) -> Key 
 /// The keys; `port` is the server's.
 pub(super) fn keys(port: u16) -> Vec<Key> {
     let base = format!("http://127.0.0.1:{port}/other/v1");
+    let proxy = format!("http://127.0.0.1:{port}");
     let ca = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
     let mut keys = vec![
         key(Effect, "baseUrl", json!(base), "a blank one is the default"),
@@ -74,12 +75,15 @@ pub(super) fn keys(port: u16) -> Vec<Key> {
         key(Effect, "request.auth", json!({"mode": "header", "headerName": "X-Key", "value": "v"}), "`provider-default`, `authorization-bearer`, `header`"),
         key(Effect, "request.allowPrivateNetwork", json!(true), "differently: a private address or a local name needs no permission; this is for a public name that leads to a private address"),
         key(Effect, "request.tls.ca", json!(ca.cert.pem()), "PEM text or the name of a file, beside the system's authorities"),
-        key(Warning, "request.tls.cert", json!("c"), "no client certificates"),
-        key(Warning, "request.tls.key", json!("k"), "no client certificates"),
-        key(Warning, "request.tls.passphrase", json!("p"), "no client certificates"),
-        key(Warning, "request.tls.serverName", json!("n"), "the name is the address's"),
+        key(Effect, "request.tls", json!({"cert": ca.cert.pem(), "key": ca.signing_key.serialize_pem()}), "`cert` and `key`: a client certificate for this server, as PEM text or the names of files"),
+        key(Refusal, "request.tls.cert", json!(ca.cert.pem()), "without `key`"),
+        key(Refusal, "request.tls.key", json!(ca.signing_key.serialize_pem()), "without `cert`; an encrypted key: decrypt it first (`openssl pkey`)"),
+        key(Warning, "request.tls.passphrase", json!("p"), "encrypted keys are not supported: decrypt the key"),
+        key(Effect, "request.tls.serverName", json!("n.example"), "the name that the server's certificate is for"),
         key(Warning, "request.tls.insecureSkipVerify", json!(true), "certificates are always verified"),
-        key(Warning, "request.proxy", json!({"mode": "env-proxy"}), "the server is dialled itself"),
+        key(Effect, "request.proxy", json!({"mode": "explicit-proxy", "url": proxy}), "`explicit-proxy` with an `http://` URL, the URL alone (ours), or `env-proxy`; then this machine is dialled itself"),
+        key(Refusal, "request.proxy", json!("socks5://proxy:1080"), "SOCKS proxies, and those that are spoken to over TLS (`https://`)"),
+        key(Warning, "request.proxy.tls", json!({"ca": "c"}), "a proxy is spoken to over plain HTTP").with("request.proxy", json!({"mode": "env-proxy"})),
         key(Warning, "injectNumCtxForOpenAICompat", json!(true), "Ollama's"),
         key(Warning, "maxTokens", json!(100), "set it at the model"),
         key(Warning, "region", json!("eu"), "a cloud's"),
