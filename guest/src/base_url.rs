@@ -41,13 +41,16 @@ pub(crate) fn endpoint(url: &str) -> Option<(&str, &'static str)> {
     let (_, behind) = text::split(url, "://")?;
     let (_, path) = text::cut(behind, text::first_of(behind, b"/"));
     let endpoint = endpoint_of(path)?;
-    Some((url.strip_suffix(endpoint)?, endpoint))
+    Some((text::between(url, 0, url.len() - endpoint.len()), endpoint))
 }
 
 /// The endpoint that a path ends in.
 fn endpoint_of(path: &str) -> Option<&'static str> {
     let mut endpoints = ENDPOINTS.iter().copied();
-    endpoints.find(|endpoint| path.ends_with(endpoint))
+    endpoints.find(|endpoint| {
+        let (_, end) = text::cut(path, path.len().saturating_sub(endpoint.len()));
+        end.eq_ignore_ascii_case(endpoint)
+    })
 }
 
 /// What a base URL does that is `right` with an endpoint behind it.
@@ -213,7 +216,7 @@ impl BaseUrl {
             return None;
         }
         let endpoint = endpoint_of(&self.path)?;
-        let before = self.path.strip_suffix(endpoint)?;
+        let before = text::between(&self.path, 0, self.path.len() - endpoint.len());
         let right = text::concat(&[&self.origin(), before]);
         Some(endpoint_advice(&right, endpoint))
     }
@@ -400,6 +403,7 @@ mod tests {
             ("http://h/v1/chat/completions/", Some("http://h/v1")),
             ("http://h/v1/completions?k=v", Some("http://h/v1")),
             ("http://h/models", Some("http://h")),
+            ("http://h/v1/Chat/Completions", Some("http://h/v1")),
             ("http://h/v1", None),
             ("http://models", None),
             ("http://chat/v1", None),

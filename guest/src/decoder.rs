@@ -418,6 +418,11 @@ impl Decoder {
             Some(Failure::Protocol) => ErrorKind::Protocol,
             _ => ErrorKind::Interrupted,
         };
+        if failure.is_none()
+            && let Some(error) = error_in(&self.context, self.status, self.answer.stray())
+        {
+            return error;
+        }
         let what = match (&kind, failure, given) {
             (ErrorKind::Timeout, ..) => "the server went silent in the middle of its answer",
             (_, Some(_), _) if self.answer.reason.is_some() => {
@@ -431,7 +436,7 @@ impl Decoder {
             (_, None, false) => "the server ended its answer without sending any of it",
         };
         let words = failure.map(|failure| quote::quote(&failure.message, quote::MAX_WORDS));
-        let words = words.or_else(|| self.answer.stray.clone());
+        let words = words.or_else(|| Some(stray_words(self.answer.stray())));
         let settled = failure
             .is_some_and(|failure| matches!(failure.kind, Failure::Denied | Failure::Protocol));
         Error {
@@ -444,6 +449,17 @@ impl Decoder {
             )
         }
     }
+}
+
+/// What a stream said beside its answer, in one line: a web page by its title.
+fn stray_words(stray: &[u8]) -> String {
+    let title = quote::html_title(&text::lossy(stray));
+    title.unwrap_or_else(|| quote::quote_bytes(stray, quote::MAX_SNIPPET))
+}
+
+/// The error that a stream told in lines of its own, if they are a JSON object together.
+fn error_in(context: &Context, status: u16, stray: &[u8]) -> Option<Error> {
+    raw_json::is_object(stray).then(|| error::from_event(context, status, stray))
 }
 
 /// What was taken off the front of `before`, so that `input` is left.
@@ -489,14 +505,21 @@ impl Data<'_> {
             if ends_well(context, status, self.answer, End::Done, out)? {
                 return Ok(true);
             }
+            let stray = self.answer.stray();
+            if let Some(error) = error_in(context, status, stray) {
+                return Err(error);
+            }
             let what =
                 "the server ended the stream without a finish reason: the answer is not complete";
-            let words = self.answer.stray.as_deref().unwrap_or_default();
+            let words = stray_words(stray);
             return Err(Error {
                 status: Some(status),
                 retryable: !self.answer.started,
                 request_sent: true,
-                ..Error::new(ErrorKind::Interrupted, error::say(context, what, words, ""))
+                ..Error::new(
+                    ErrorKind::Interrupted,
+                    error::say(context, what, &words, ""),
+                )
             });
         }
         if data.first() != Some(&b'{') {
@@ -532,6 +555,10 @@ impl Data<'_> {
         if chunk.is_error {
             self.answer.half = begun;
             return Err(error::from_event(context, status, data));
+        }
+        if chunk.choices.is_empty() && chunk.usage.is_none() {
+            // It is no piece of the answer. Perhaps it says why there is none.
+            self.answer.keep_stray(data);
         }
         if let Some(first) = first {
             self.answer.give_half(begun.take(), out);
@@ -576,11 +603,15 @@ fn ends_well(
         word,
         "\"",
     ]);
+    let kind = match word.eq_ignore_ascii_case("error") {
+        true => ErrorKind::Server,
+        false => ErrorKind::Interrupted,
+    };
     Err(Error {
         status: Some(status),
         request_sent: true,
         retryable: true,
-        ..Error::new(ErrorKind::Interrupted, error::say(context, &what, "", ""))
+        ..Error::new(kind, error::say(context, &what, "", ""))
     })
 }
 

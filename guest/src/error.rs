@@ -100,22 +100,46 @@ pub(crate) fn in_success(context: &Context, status: u16, body: &[u8]) -> Error {
 
 fn told(context: &Context, status: u16, data: &[u8], result: &str) -> Error {
     let words = body::read(data);
-    let as_status = words.number.or(match words.code.as_deref() {
-        Some("BadRequestError" | "invalid_request_error") => Some(400),
-        Some("AuthenticationError" | "authentication_error") => Some(401),
-        Some("PermissionDeniedError" | "permission_error") => Some(403),
-        Some("NotFoundError" | "model_not_found") => Some(404),
-        Some("RateLimitError" | "rate_limit_error" | "rate_limit_exceeded") => Some(429),
-        Some("ServiceUnavailableError" | "overloaded_error") => Some(503),
-        _ if about_address(&words.message) => Some(404),
-        _ => None,
-    });
+    let named = words.code.as_deref().and_then(status_of);
+    let as_status = words.number.or(named);
+    let as_status = as_status.or_else(|| about_address(&words.message).then_some(404));
     let mut error = judge(context, as_status.unwrap_or(500), &words);
+    if as_status.is_none() && error.kind == ErrorKind::Server {
+        // The server's words are all that is known.
+        error.message.clear();
+    }
     error.message = say(context, result, &words.message, &error.message);
     error.status = Some(status);
     error.code = words.code;
     error.request_sent = true;
     error
+}
+
+/// The status that the name of an error stands for, as APIs and gateways call it: by the words in
+/// it, whatever signs and capitals they are written with.
+fn status_of(name: &str) -> Option<u16> {
+    const WORDS: [(&str, u16); 16] = [
+        ("apikey", 401),
+        ("authentication", 401),
+        ("unauthorized", 401),
+        ("unauthenticated", 401),
+        ("permission", 403),
+        ("forbidden", 403),
+        ("notfound", 404),
+        ("ratelimit", 429),
+        ("toomanyrequests", 429),
+        ("resourceexhausted", 429),
+        ("overloaded", 503),
+        ("unavailable", 503),
+        ("badrequest", 400),
+        ("invalidrequest", 400),
+        ("invalidargument", 400),
+        ("validation", 400),
+    ];
+    let letters = name.chars().filter(char::is_ascii_alphanumeric);
+    let plain: String = letters.map(|c| c.to_ascii_lowercase()).collect();
+    let found = WORDS.iter().find(|(word, _)| text::has(&plain, word));
+    found.map(|(_, status)| *status)
 }
 
 /// The error of an exchange that ended before there was an answer.
@@ -246,7 +270,13 @@ fn judge(context: &Context, status: u16, words: &Words) -> Error {
         retryable,
         ..Error::new(kind, advice)
     };
-    if let Some(error) = too_long(words).filter(|_| !matches!(status, 401 | 403 | 429)) {
+    // A limit of tokens a minute is another one than that of the context.
+    let is_rate = || {
+        let said = words.message.to_ascii_lowercase();
+        let rates = ["rate limit", "per minute", "per day", "quota", "tpm"];
+        rates.iter().any(|rate| text::has(&said, rate))
+    };
+    if let Some(error) = too_long(words).filter(|_| status != 429 || !is_rate()) {
         return error;
     }
     match status {
@@ -326,6 +356,9 @@ fn too_long(words: &Words) -> Option<Error> {
 /// Whether the words are about a path that the server does not have.
 fn about_address(message: &str) -> bool {
     let said = message.to_ascii_lowercase();
+    if said == "not found" {
+        return true;
+    }
     let any = |words: &[&str]| words.iter().any(|words| text::has(&said, words));
     any(&["endpoint", "route", "url", "path"])
         && any(&["unexpected", "unknown", "not found", "no such"])

@@ -9,10 +9,11 @@
 //! Beyond WHATWG, for servers that say in their own way what went wrong, a
 //! [lenient](Parser::lenient) parser tells events of the name `error` apart,
 //! takes a line `error: …` and a line that is a JSON object for the data of one,
-//! and hands out the first other line that is no field. It also reads events
-//! that have no empty line between them: a data line that is a whole JSON object
-//! is an event of its own when another data line follows it (joined, the two
-//! would be no JSON), and `[DONE]` is one as soon as its line is complete.
+//! and hands out other lines that are no field. It also reads events that have
+//! no empty line between them: a data line that is a whole JSON object, or does
+//! not begin one, is an event of its own when another data line follows it
+//! (joined, the two would be no JSON), and `[DONE]` is one as soon as its line is
+//! complete.
 //!
 //! What comes out must not depend on where the network cut the bytes; that is
 //! why nothing is decided before a line is complete. Data is handed out as
@@ -78,8 +79,8 @@ pub struct Parser {
     next: Option<Vec<u8>>,
     /// Lines that are no data are looked at.
     lenient: bool,
-    /// The first line that is no field.
-    stray: Option<Vec<u8>>,
+    /// The last line that is no field.
+    stray: Vec<u8>,
     /// It is to be handed out next.
     has_stray: bool,
     /// `data` was handed out and is to be forgotten.
@@ -209,8 +210,7 @@ impl Parser {
                 return Ok(Some((&self.data, found)));
             }
             if core::mem::take(&mut self.has_stray) {
-                let stray = self.stray.as_deref().unwrap_or_default();
-                return Ok(Some((stray, Found::Stray)));
+                return Ok(Some((&self.stray, Found::Stray)));
             }
             if blank {
                 self.is_error = false;
@@ -226,8 +226,8 @@ impl Parser {
             value => value,
         };
         if let Some(value) = value {
-            let is_second = self.has_data && !self.is_joined;
-            if is_second && self.lenient && raw_json::is_object(self.data.trim_ascii()) {
+            let is_second = self.has_data && !self.is_joined && !self.was_error;
+            if is_second && self.lenient && stands_alone(self.data.trim_ascii()) {
                 self.next = Some(value.to_vec());
             } else {
                 self.add(value)?;
@@ -270,15 +270,15 @@ impl Parser {
                 return Some(value);
             }
             b"" | b"id" | b"retry" => {}
-            _ if line.starts_with(b"{") => {
+            _ if line.starts_with(b"{") && raw_json::is_object(line) => {
                 self.is_error = true;
                 return Some(line);
             }
-            _ if self.stray.is_none() => {
-                self.stray = Some(line.to_vec());
+            _ => {
+                self.stray.clear();
+                self.stray.extend_from_slice(line);
                 self.has_stray = true;
             }
-            _ => {}
         }
         None
     }
@@ -291,6 +291,11 @@ impl Parser {
         self.past_first_line = true;
         line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
     }
+}
+
+/// Whether the first data line of an event can be no beginning of a longer JSON object.
+fn stands_alone(data: &[u8]) -> bool {
+    !data.is_empty() && (data.first() != Some(&b'{') || raw_json::is_object(data))
 }
 
 /// The value of a `data` field: what follows the colon without one leading

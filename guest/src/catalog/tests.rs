@@ -318,7 +318,11 @@ fn an_error_with_the_status_of_a_success_is_that_error() {
             ErrorKind::Server,
             "loading",
         ),
-        (r#"{"detail":"Not Found"}"#, ErrorKind::Server, "Not Found"),
+        (
+            r#"{"detail":"Not Found"}"#,
+            ErrorKind::InvalidConfig,
+            "Not Found",
+        ),
     ] {
         let error = answer(&with_key(), body).unwrap_err();
         assert_eq!(error.kind, kind, "{body}");

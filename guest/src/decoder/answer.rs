@@ -25,6 +25,9 @@ const MAX_ID: usize = 256;
 /// Longest finish reason in the server's own word, in bytes.
 const MAX_REASON: usize = 64;
 
+/// Most bytes that are kept of what a stream says beside the answer.
+const MAX_STRAY: usize = 4096;
+
 /// How the good end came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -52,8 +55,8 @@ pub(super) struct Answer {
     went_on: bool,
     thought: bool,
     said: bool,
-    /// The first data of the stream that were no JSON object, quoted.
-    pub stray: Option<String>,
+    /// Data and lines of the stream that say nothing of the answer.
+    stray: Vec<u8>,
     /// The first half of a surrogate pair that the last piece ended with, and where its text goes.
     pub half: Option<(u32, Place)>,
     choices: Choices,
@@ -112,7 +115,7 @@ impl Answer {
             went_on: false,
             thought: false,
             said: false,
-            stray: None,
+            stray: Vec::new(),
             half: None,
             choices: Choices {
                 ours: 0,
@@ -184,12 +187,25 @@ impl Answer {
         }
     }
 
-    /// Keeps data of the stream that are no JSON object, if they say anything.
+    /// Keeps what the stream says beside the answer, up to [`MAX_STRAY`]. It may say why the answer
+    /// fails.
     #[cold]
     pub(super) fn keep_stray(&mut self, data: &[u8]) {
-        if self.stray.is_none() && !data.eq_ignore_ascii_case(b"null") {
-            self.stray = Some(quote::quote_bytes(data, quote::MAX_SNIPPET));
+        let silent: [&[u8]; 4] = [b"null", b"{}", b"[]", b""];
+        let is_silent = silent.iter().any(|word| data.eq_ignore_ascii_case(word));
+        if is_silent || self.stray.len() >= MAX_STRAY {
+            return;
         }
+        if !self.stray.is_empty() {
+            self.stray.push(b'\n');
+        }
+        let room = MAX_STRAY - self.stray.len();
+        self.stray.extend(data.iter().take(room));
+    }
+
+    /// The same as one text; empty: there was none.
+    pub(super) fn stray(&self) -> &[u8] {
+        &self.stray
     }
 
     /// Keeps an account: the last one counts.
@@ -210,7 +226,10 @@ impl Answer {
             self.thinking(thinking, out);
         }
         if let Some(text) = delta.content.take() {
-            self.content(text, out);
+            match whole {
+                true => self.whole_content(&text, out),
+                false => self.content(text, out),
+            }
         }
         if let Some(text) = delta.refusal.take() {
             self.content(text, out);
@@ -273,6 +292,21 @@ impl Answer {
         self.observe(out.get(from..).unwrap_or_default());
     }
 
+    /// The content of a whole answer: thinking that has only its closing tag is known in time.
+    fn whole_content(&mut self, text: &str, out: &mut Vec<Event>) {
+        match self.think.split_whole(text) {
+            Some((thinking, rest)) => {
+                self.thinking(Cow::Borrowed(thinking), out);
+                self.think.close();
+                self.said |= !rest.trim_ascii().is_empty();
+                if !rest.is_empty() {
+                    out.push(Event::Text(rest.to_owned()));
+                }
+            }
+            None => self.content(Cow::Borrowed(text), out),
+        }
+    }
+
     /// The good end: account, notes, finish. `let_go` and the ends of the calls
     /// stand here for calls that began after the finish reason.
     pub(super) fn end(&mut self, end: End, out: &mut Vec<Event>) {
@@ -281,7 +315,7 @@ impl Answer {
         self.let_go(out);
         self.calls.end(false, &self.id, out);
         let had_usage = self.account(UsageSource::Final, out);
-        let is_missing = self.reason.is_none() && end == End::Done;
+        let is_missing = self.reason.is_none();
         let reason = match self.reason.take() {
             // A named tool choice ends with `stop`.
             Some(FinishReason::Stop) | None if !self.calls.is_empty() => FinishReason::ToolCalls,
@@ -291,7 +325,12 @@ impl Answer {
             None => FinishReason::Other("unknown".to_owned()),
         };
         if is_missing {
-            let what = "the server sent no finish reason: its calls are whole, and [DONE] came";
+            let what = match end {
+                End::Whole => {
+                    "the server sent no finish reason: whether the answer is whole is not known"
+                }
+                _ => "the server sent no finish reason: its calls are whole, and [DONE] came",
+            };
             out.push(Event::Note(Note::new("no-finish-reason", what.to_owned())));
         }
         self.notes(end, had_usage, &reason, out);
@@ -389,7 +428,8 @@ impl Answer {
             );
         }
         if self.think.closed_unopened() {
-            let code = match self.think.is_expected() {
+            // Of a whole answer the thinking was split off.
+            let code = match self.think.is_expected() && end != End::Whole {
                 true => "reasoning-as-text",
                 false => "closing-think-tag",
             };

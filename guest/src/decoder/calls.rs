@@ -77,6 +77,9 @@ struct Call {
     /// A piece that went on with it had the name again, or another id: the server does that with
     /// every piece.
     repeats: bool,
+    /// It came behind a whole call with that call's name, place and id, and perhaps without
+    /// arguments of its own: then it is that call's name once more.
+    echoes: bool,
     /// Its number to the caller, once it was told of. Calls are numbered as
     /// they are told of: one may wait for its name while another begins.
     number: Option<u32>,
@@ -91,7 +94,9 @@ impl Calls {
 
     /// There are calls, and the arguments of each are JSON.
     pub(super) fn are_valid(&self) -> bool {
-        let valid = |call: &Call| call.ended || Raw::parse(&call.arguments).is_ok();
+        let is_echo = |call: &Call| call.echoes && call.arguments.is_empty();
+        let valid =
+            |call: &Call| call.ended || is_echo(call) || Raw::parse(&call.arguments).is_ok();
         !self.calls.is_empty() && self.invalid.is_empty() && self.calls.iter().all(valid)
     }
 
@@ -132,6 +137,7 @@ impl Calls {
                 return Err(TooMuch("more than 1,024 tool calls in one answer"));
             }
             None => {
+                let echoes = self.echoes(position, texts);
                 self.tell(answer, out);
                 self.calls.push(Call {
                     position,
@@ -141,6 +147,7 @@ impl Calls {
                     arguments: String::new(),
                     progress: Progress::default(),
                     repeats: false,
+                    echoes,
                     number: None,
                     ended: false,
                 });
@@ -192,9 +199,27 @@ impl Calls {
     /// Tells of the newest call if its name may have gone on until now, because something else
     /// comes.
     pub(super) fn tell(&mut self, answer: &str, out: &mut Vec<Event>) {
-        if core::mem::take(&mut self.waits) {
+        if core::mem::take(&mut self.waits) && !self.calls.last().is_some_and(|call| call.echoes) {
             self.start(self.calls.len() - 1, answer, out);
         }
+    }
+
+    /// Whether a piece that begins a new call says no more than the newest one did.
+    fn echoes(
+        &mut self,
+        position: Option<u64>,
+        texts: (Option<&str>, Option<&str>, Option<&str>),
+    ) -> bool {
+        let (id, name, arguments) = texts;
+        let Some(newest) = self.calls.last_mut() else {
+            return false;
+        };
+        newest.is_whole()
+            && name == Some(&newest.name)
+            && (position.is_some() || id.is_some())
+            && position == newest.position
+            && (id.is_none() || id == newest.server_id.as_deref())
+            && arguments.is_none()
     }
 
     /// Ends the calls that are open, in order. `valid_only`: those whose arguments are JSON.
@@ -209,6 +234,10 @@ impl Calls {
             }
             let mut valid = Raw::parse(&call.arguments).is_ok();
             if valid_only && !valid {
+                continue;
+            }
+            if call.number.is_none() && call.echoes && call.arguments.is_empty() {
+                call.ended = true;
                 continue;
             }
             if call.number.is_none() {
@@ -293,7 +322,8 @@ impl Calls {
                         let is_call = no_ids && arguments.is_some_and(whole);
                         same || (!other_id && call.number.is_none() && !is_call)
                     }
-                    (false, _) => same,
+                    // The same place and the same id: more of the name came late.
+                    (false, _) => same || id.is_some() && !other_id && position.is_some(),
                     (true, _) if call.ended => false,
                     (true, Some(more)) => {
                         same && !progress::begins(more) && (!other_id || call.repeats)

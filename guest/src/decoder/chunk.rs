@@ -17,13 +17,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::template::{self, Place};
-use crate::json::{Malformed, Reader};
+use crate::json::{Kind, Malformed, Reader};
 use crate::usage::Counts;
 
 mod lenient;
 
 pub(super) use lenient::Text;
-use lenient::{List, count, present, raw_text, string};
+use lenient::{List, count, place, present, raw_text, string};
 
 /// Most choices of a chunk, and most tool calls of a choice. One was asked for, and
 /// vLLM's own parsers stop far below.
@@ -238,7 +238,10 @@ fn delta<'a>(json: &mut Reader<'a>, found: &mut Option<Delta<'a>>) -> Result<(),
             "refusal" => delta.refusal = string(json)?,
             "tool_calls" => {
                 delta.tool_calls.clear();
-                if json.array()? {
+                if json.kind()? == Kind::Object {
+                    // A call without its list.
+                    call(json, &mut delta.tool_calls)?;
+                } else if json.array()? {
                     while json.item()? {
                         call(json, &mut delta.tool_calls)?;
                     }
@@ -269,7 +272,7 @@ fn call<'a>(json: &mut Reader<'a>, calls: &mut Vec<Call<'a>>) -> Result<(), Malf
     }
     while let Some(name) = json.name()? {
         match &*name {
-            "index" => call.index = count(json)?,
+            "index" => call.index = place(json)?,
             "id" => call.id = string(json)?,
             "function" => call.function = function(json)?.unwrap_or_default(),
             _ => json.skip()?,

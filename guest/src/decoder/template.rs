@@ -147,6 +147,16 @@ impl Template {
         let Some((place, Cow::Borrowed(text))) = only_text(chunk) else {
             return;
         };
+        // The next piece of a call that begins here goes on with it, and is no beginning.
+        let delta = chunk
+            .choices
+            .first
+            .as_ref()
+            .and_then(|choice| choice.delta.as_ref());
+        let begins = |call: &chunk::Call<'_>| call.id.0.is_some() || call.function.name.0.is_some();
+        if delta.is_some_and(|delta| delta.tool_calls.iter().any(begins)) {
+            return;
+        }
         // The text is a part of the source, or was made from it: then it is not found there.
         let Some((start, behind)) = around(source, text) else {
             return;
@@ -191,7 +201,7 @@ pub(super) fn only_text<'c, 'a>(chunk: &'c Chunk<'a>) -> Option<(Place, &'c Cow<
     match (&delta.content.0, &delta.thinking.0, &delta.tool_calls[..]) {
         (Some(text), None, []) => Some((Place::Content, text)),
         (None, Some(text), []) => Some((Place::Thinking, text)),
-        (None, None, [call]) if call.id.0.is_none() && call.function.name.0.is_none() => {
+        (None, None, [call]) => {
             let text = call.function.arguments.0.as_ref()?;
             Some((Place::Arguments(call.index?), text))
         }

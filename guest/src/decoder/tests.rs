@@ -381,7 +381,11 @@ fn an_answer_that_the_server_gave_up_is_not_complete() {
         ] {
             let (events, outcome) = stream(false, &data);
             let error = outcome.expect_err("not complete");
-            assert_eq!(error.kind, ErrorKind::Interrupted);
+            let kind = match word {
+                "abort" => ErrorKind::Interrupted,
+                _ => ErrorKind::Server,
+            };
+            assert_eq!(error.kind, kind);
             assert!(error.message.contains(word), "{}", error.message);
             assert!(short(&events).contains(&"text x".to_owned()));
         }
@@ -717,6 +721,65 @@ fn a_closing_think_tag_without_an_opening_one_is_told() {
                 "finish Stop"
             ]
         );
+    }
+}
+
+#[test]
+fn what_a_stream_says_in_lines_of_its_own_is_told_when_it_fails() {
+    let piece = r#"{"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"a"}}]}"#;
+    for (lines, kind, words) in [
+        (
+            "<html>\n<head><title>504 Gateway Time-out</title></head>\n<body>\n",
+            ErrorKind::Interrupted,
+            "504 Gateway Time-out",
+        ),
+        (
+            "{\n  \"error\": {\n    \"message\": \"slow down\", \"code\": 429\n  }\n}\n",
+            ErrorKind::RateLimited,
+            "slow down",
+        ),
+        (
+            "upstream\ntimed out\n",
+            ErrorKind::Interrupted,
+            "upstream timed out",
+        ),
+        (
+            "data: {\"fault\":{\"faultstring\":\"no quota\"}}\n\n",
+            ErrorKind::Server,
+            "no quota",
+        ),
+        (
+            "data: ping\ndata: closing now\n\n",
+            ErrorKind::Interrupted,
+            "closing now",
+        ),
+    ] {
+        for end in ["", "data: [DONE]\n\n"] {
+            let body = format!("data: {piece}\n\n{lines}{end}");
+            let (events, outcome) =
+                run(decoder(false), 200, "text/event-stream", [body.as_bytes()]);
+            let error = outcome.expect_err("no end");
+            assert_eq!(error.kind, kind, "{lines}");
+            assert!(error.message.contains(words), "{}", error.message);
+            assert_eq!(short(&events), ["start c m", "text a"]);
+        }
+    }
+}
+
+#[test]
+fn a_whole_answer_tells_thinking_and_text_apart_and_what_it_lacks() {
+    let body = br#"{"id":"c","model":"m","choices":[{"index":0,"message":{"content":"hm</think>yes"},"finish_reason":null}]}"#;
+    for (reasoning, expected) in [
+        (true, &["think hm", "text yes"][..]),
+        (false, &["text hm</think>yes"][..]),
+    ] {
+        let (events, outcome) = run(decoder(reasoning), 200, "application/json", [&body[..]]);
+        outcome.expect("an answer");
+        let told = short(&events);
+        assert_eq!(told[1..=expected.len()], *expected);
+        for note in ["note no-finish-reason", "note closing-think-tag"] {
+            assert!(told.contains(&note.to_owned()), "{told:?}");
+        }
     }
 }
 

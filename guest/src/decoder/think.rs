@@ -70,6 +70,20 @@ impl Think {
         self.state == State::Closed
     }
 
+    /// Thinking and text of a whole content that has only the closing tag, where thinking is
+    /// expected.
+    pub(super) fn split_whole<'t>(&self, text: &'t str) -> Option<(&'t str, &'t str)> {
+        if self.state != State::Opening || text::has(text, OPEN) {
+            return None;
+        }
+        text::split(text, CLOSE).filter(|(thinking, _)| !thinking.is_empty())
+    }
+
+    /// Only the closing tag came, and the thinking was split off.
+    pub(super) fn close(&mut self) {
+        self.state = State::Closed;
+    }
+
     /// Looks for a tag in text that passes through. An opening one is the end of the search: what
     /// is between the tags was meant to be seen so.
     fn look(&mut self, text: &str) {

@@ -175,9 +175,13 @@ fn from_fields(object: Raw<'_>, fields: &Fields<'_>) -> Words {
         let value = fields.get(name)?;
         (value.kind() == Kind::Number).then(|| value.text().to_owned())
     };
-    let numeric = number("code").or_else(|| number("status"));
-    let code = string(&"code");
-    let status = code.as_deref().or(numeric.as_deref());
+    const STATUS: [&str; 4] = ["code", "status", "statusCode", "status_code"];
+    let numeric = STATUS.iter().find_map(|name| number(name));
+    let is_number = |text: &String| parse_integer(text).is_some();
+    let code = STATUS
+        .iter()
+        .find_map(|name| string(name).filter(is_number));
+    let status = numeric.as_deref().or(code.as_deref());
     let status = status.and_then(parse_integer);
     let message = MESSAGE.iter().find_map(string);
     Words {

@@ -46,6 +46,8 @@ enum Tells {
     /// Tokens of the answer that was asked for, likewise.
     AnswerBehind,
     AnswerBefore,
+    /// Tokens of both, where neither the prompt nor its parts are the whole of it.
+    SumBehind,
 }
 
 /// The words of servers, in lower case, and who says so, by what they tell. Of several that tell the
@@ -73,6 +75,16 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             ("number of tokens allowed (", "Gemini"),
             ("`max_new_tokens` must be <= ", "TGI"),
             ("`inputs` must have less than ", "TGI"),
+            ("too large for model with ", "Mistral"),
+            ("exceeds the maximum allowed length (", "SGLang"),
+            ("exceeds maximum input length ", "DeepInfra"),
+            ("exceeds maximum input length (", "TensorRT-LLM"),
+            ("should not exceed max_num_tokens (", "TensorRT-LLM"),
+            ("= max_seq_len (", "TensorRT-LLM"),
+            ("is greater than max_seq_len ", "TabbyAPI"),
+            ("exceeds the session length ", "LMDeploy"),
+            ("exceeds the context length of ", "several"),
+            ("range of input length should be [1, ", "Alibaba"),
             ("max_model_len=", "vLLM 0.16 to 0.32"),
             ("max_total_tokens=", "vLLM 0.16 to 0.30"),
         ],
@@ -102,11 +114,23 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             ("prompt too long", "Ollama"),
             ("input is too long", "Bedrock"),
             ("prompt is longer than the context", "several"),
+            ("prompt exceeds max length", "Z.ai"),
+            ("prompt token count", "Copilot, Databricks"),
+            ("max_prompt_tokens_exceeded", "Copilot, its code"),
+            ("exceed context limit", "Anthropic"),
+            ("exceed max_seq_len", "ExLlama"),
         ],
     ),
     (
         Tells::Limit,
-        &[("n_ctx: ", "LM Studio"), (" tokens > ", "Anthropic")],
+        &[
+            ("n_ctx: ", "LM Studio"),
+            (" tokens > ", "Anthropic"),
+            (" > ", "Anthropic, ExLlama"),
+            ("exceeds the limit of ", "Copilot"),
+            ("cannot exceed ", "Databricks"),
+            ("exceeds the context window (", "OpenAI by LiteLLM"),
+        ],
     ),
     (
         Tells::PromptBefore,
@@ -118,6 +142,8 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             (" tokens in the prompt", "vLLM, OpenAI"),
             (" tokens from the input messages", "SGLang"),
             (" `inputs` tokens", "TGI"),
+            (" + ", "Anthropic"),
+            (" of text input", "OpenRouter"),
             (
                 " tokens) exceeds the available context size",
                 "llama.cpp since 2025",
@@ -130,6 +156,7 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             ("resulted in ", "vLLM, OpenAI"),
             ("(length ", "vLLM, its engine"),
             ("(total length ", "vLLM 0.6"),
+            ("prompt length (", "TensorRT-LLM"),
             ("input length (", "SGLang"),
             ("the input (", "SGLang"),
             ("input token count (", "Gemini"),
@@ -139,6 +166,15 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             ("request contains ", "xAI"),
             ("(requested: ", "Kimi"),
             ("prompt has ", "ds4"),
+            ("resulted in over ", "text-generation-webui"),
+            ("given: ", "TGI"),
+            ("requested input length ", "DeepInfra"),
+            ("prompt length ", "LMDeploy, TabbyAPI"),
+            ("token count of ", "Copilot"),
+            ("token count (", "Databricks"),
+            ("your input (", "OpenAI by LiteLLM"),
+            ("max_seq_len: ", "ExLlama"),
+            ("prompt contains ", "Mistral"),
         ],
     ),
     (
@@ -148,6 +184,7 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             ("max_tokens=", "vLLM 0.16 to 0.32"),
             ("max_completion_tokens=", "vLLM"),
             ("'max_tokens' (", "vLLM 0.12 to 0.15"),
+            (" + ", "Anthropic"),
         ],
     ),
     (
@@ -157,7 +194,15 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             (" output tokens", "vLLM 0.16 to 0.32"),
             (" tokens for the completion", "SGLang"),
             (" `max_new_tokens`", "TGI"),
+            (" in the output", "OpenRouter"),
         ],
+    ),
+    (
+        Tells::SumBehind,
+        &[(
+            "you requested about ",
+            "OpenRouter, whose prompt has several parts",
+        )],
     ),
 ];
 
@@ -198,6 +243,11 @@ pub(super) fn judge(message: &str) -> Option<Overflow> {
     }
     let prompt = told(&text, &[Tells::PromptBefore, Tells::PromptBehind]);
     let answer = told(&text, &[Tells::AnswerBehind, Tells::AnswerBefore]);
+    let sum = told(&text, &[Tells::SumBehind]);
+    let rest = sum
+        .zip(answer)
+        .and_then(|(sum, answer)| sum.checked_sub(answer));
+    let prompt = rest.or(prompt);
     Some(match (prompt, answer, limit) {
         (Some(prompt), _, Some(limit)) if prompt >= limit => Overflow::Prompt {
             limit: Some(limit),
@@ -311,6 +361,85 @@ mod tests {
                 "max_tokens=100000 cannot be greater than max_model_len=4096. Please request fewer output tokens. (parameter=max_tokens, value=100000)",
                 answer(4096, 100_000),
             ),
+            // Others
+            (
+                "This endpoint's maximum context length is 8192 tokens. However, you requested about 9000 tokens (4500 of text input, 500 of tool input, 4000 in the output).",
+                answer(8192, 9000),
+            ),
+            (
+                "This endpoint's maximum context length is 32768 tokens. However, you requested about 41024 tokens (40000 of text input, 1024 in the output).",
+                prompt(32_768, 40_000),
+            ),
+            (
+                "input length and `max_tokens` exceed context limit: 5000 + 4000 > 8192, decrease input length or `max_tokens` and try again",
+                answer(8192, 9000),
+            ),
+            (
+                "prompt is too long: 200001 tokens > 200000 maximum",
+                prompt(200_000, 200_001),
+            ),
+            (
+                "Input length (40000 tokens) exceeds the maximum allowed length (32768 tokens). Use a shorter input or enable --allow-auto-truncate.",
+                prompt(32_768, 40_000),
+            ),
+            (
+                "Requested input length 39818 exceeds maximum input length 32767",
+                prompt(32_767, 39_818),
+            ),
+            (
+                "prompt token count of 40000 exceeds the limit of 32768",
+                prompt(32_768, 40_000),
+            ),
+            (
+                "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 30720]",
+                prompt(30_720, None),
+            ),
+            (
+                "Request too large: the prompt has 40000 tokens, which exceeds the context length of 32768 tokens",
+                prompt(32_768, 40_000),
+            ),
+            (
+                "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
+                prompt(32_768, 40_000),
+            ),
+            (
+                "Input validation error: `inputs` must have less than 4096 tokens. Given: 5000",
+                prompt(4096, 5000),
+            ),
+            (
+                "the input prompt length 40000 exceeds the session length 32768",
+                prompt(32_768, 40_000),
+            ),
+            (
+                "Prompt length (40000) exceeds maximum input length (32768).",
+                prompt(32_768, 40_000),
+            ),
+            (
+                "The sum of prompt length (40000.0), query length (0) should not exceed max_num_tokens (32768)",
+                prompt(32_768, 40_000),
+            ),
+            (
+                "default_max_tokens (-100) should be greater than 0, default_max_tokens (-100) = max_seq_len (32768) - prompt length (32868)",
+                prompt(32_768, 32_868),
+            ),
+            (
+                "Prompt length 40000 is greater than max_seq_len 32768",
+                prompt(32_768, 40_000),
+            ),
+            (
+                "Chat completion aborted. Prompt tokens exceed max_seq_len: 40000 > 32768",
+                prompt(32_768, 40_000),
+            ),
+            (
+                "prompt token count (40000) cannot exceed 32768. Please reduce the length of the prompt.",
+                prompt(32_768, 40_000),
+            ),
+            (
+                "litellm.ContextWindowExceededError: OpenAIException - Your input (40000 tokens) exceeds the context window (32768 tokens)",
+                prompt(32_768, 40_000),
+            ),
+            ("image count exceeds the limit of 5", None),
+            ("1 + 1 > 3", None),
             // vLLM 0.16 to 0.30
             (
                 "max_tokens=100000cannot be greater than max_model_len=max_total_tokens=4096. Please request fewer output tokens. (parameter=max_tokens, value=100000)",

@@ -199,12 +199,20 @@ fn an_overflow_names_limit_and_request() {
         (ErrorKind::ContextOverflow, None)
     );
 
-    // A proxy's 429 about tokens is about the rate.
-    let error = answered(
-        429,
-        r#"{"error":{"message":"maximum context length is 5 tokens"}}"#,
-    );
-    assert_eq!(error.kind, ErrorKind::RateLimited);
+    // Whatever the status, but tokens a minute are a rate.
+    for (message, kind) in [
+        (
+            "maximum context length is 5 tokens",
+            ErrorKind::ContextOverflow,
+        ),
+        (
+            "Rate limit reached: the input exceeds the context window of 5 tokens per minute",
+            ErrorKind::RateLimited,
+        ),
+    ] {
+        let body = format!(r#"{{"error":{{"message":"{message}"}}}}"#);
+        assert_eq!(answered(429, &body).kind, kind, "{message}");
+    }
 }
 
 #[test]

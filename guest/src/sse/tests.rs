@@ -155,7 +155,11 @@ fn a_lenient_parser_reads_events_without_empty_lines_wherever_they_are_cut() {
             "data: {\ndata: \"a\": {}\ndata: }\n\ndata: {}\n\n",
             &[("{\n\"a\": {}\n}", Data), ("{}", Data)],
         ),
-        ("data: a\ndata: {}\n\n", &[("a\n{}", Data)]),
+        ("data: a\ndata: {}\n\n", &[("a", Data), ("{}", Data)]),
+        (
+            "data: {}\ndata: ping\ndata: {\"b\":2}\n\n",
+            &[("{}", Data), ("ping", Data), ("{\"b\":2}", Data)],
+        ),
         // The name of an event belongs to the data that follow it.
         (
             "data: {}\nevent: error\ndata: {\"b\":2}\n\ndata: {}\n\n",

@@ -207,9 +207,13 @@ pub(super) fn foreign_variable(
     if is_bare && !name_of_a_secret(name) {
         return None;
     }
-    let shown = match environment(name).is_some_and(|value| !value.is_empty()) {
-        true => format!("${{{name}}}"),
-        false => String::from("${NAME}, with the variable's name"),
+    let is_set = environment(name).is_some_and(|value| !value.is_empty());
+    let shown = match (is_set, is_variable_name(name)) {
+        (true, true) => format!("${{{name}}}"),
+        (true, false) => {
+            String::from("${NAME}, with a variable whose name is in capitals: no other is read")
+        }
+        (false, _) => String::from("${NAME}, with the variable's name in capitals"),
     };
     Some(format!(
         "the key ({source}) looks like the name of an environment variable, and is sent as it \
@@ -221,9 +225,14 @@ pub(super) fn foreign_variable(
 /// say that it is one. True: without.
 fn variable_in(text: &str) -> Option<(&str, bool)> {
     const SIGNS: &str = "$%{}()<>[]:./@!\"'` ";
-    const WORDS: [&str; 8] = [
-        "env", "environ", "getenv", "os", "process", "secret", "secrets", "var",
+    const WORDS: [&str; 9] = [
+        "bearer", "env", "environ", "getenv", "os", "process", "secret", "secrets", "var",
     ];
+    // A shell's form with a default.
+    let text = match text.split_once(":-") {
+        Some((front, _)) if front.starts_with("${") => front,
+        _ => text,
+    };
     if text.starts_with("$$") {
         // An escape: the text itself is meant.
         return None;
@@ -300,6 +309,8 @@ mod tests {
             "os.environ[\"MY_KEY\"]",
             "process.env.MY_KEY",
             "<MY_KEY>",
+            "${MY_KEY:-x}",
+            "Bearer $MY_KEY",
             "MY_KEY",
         ] {
             let message = told(key).unwrap_or_else(|| panic!("{key}"));
@@ -308,7 +319,7 @@ mod tests {
         for key in ["$OTHER_KEY", "OTHER_KEY", "$abc123DEF456"] {
             let message = told(key).unwrap_or_else(|| panic!("{key}"));
             assert!(
-                message.ends_with("${NAME}, with the variable's name"),
+                message.ends_with("${NAME}, with the variable's name in capitals"),
                 "{message}"
             );
             assert!(

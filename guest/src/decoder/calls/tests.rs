@@ -46,6 +46,54 @@ fn calls_are_numbered_as_they_are_told_of() {
 }
 
 #[test]
+fn a_name_that_comes_once_more_behind_its_call_is_no_call() {
+    let whole = r#"[{"index":0,"id":"x","function":{"name":"f","arguments":"{\"a\":1}"}}]"#;
+    let one = ["call 0 x f", "args 0 {\"a\":1}", "end 0 {\"a\":1} true"];
+    for again in [
+        r#"[{"index":0,"id":"x","function":{"name":"f","arguments":""}}]"#,
+        r#"[{"index":0,"function":{"name":"f"}}]"#,
+    ] {
+        assert_eq!(calls(&[whole, again]), one, "{again}");
+    }
+    // Another place or another id, or arguments of its own, and it is a call.
+    for more in [
+        r#"[{"index":1,"function":{"name":"f"}}]"#,
+        r#"[{"index":0,"id":"y","function":{"name":"f"}}]"#,
+        r#"[{"index":0,"function":{"name":"f","arguments":"{}"}}]"#,
+    ] {
+        assert_eq!(
+            calls(&[whole, more]).len(),
+            5 + usize::from(more.contains("{}")),
+            "{more}"
+        );
+    }
+}
+
+#[test]
+fn a_place_may_be_a_word() {
+    let piece = |index: &str, name: &str, arguments: &str| {
+        format!(r#"[{{"index":"{index}","function":{{{name}"arguments":"{arguments}"}}}}]"#)
+    };
+    let pieces = [
+        piece("a", r#""name":"f","#, "1"),
+        piece("b", r#""name":"g","#, "3"),
+        piece("a", "", "2"),
+        piece("b", "", "4"),
+    ];
+    let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+    let told = calls(&pieces);
+    assert_eq!(told[told.len() - 2..], ["end 0 12 true", "end 1 34 true"]);
+}
+
+#[test]
+fn a_call_without_its_list_is_one() {
+    assert_eq!(
+        calls(&[r#"{"index":0,"id":"x","function":{"name":"f","arguments":"{}"}}"#]),
+        ["call 0 x f", "args 0 {}", "end 0 {} true"]
+    );
+}
+
+#[test]
 fn pieces_find_their_call() {
     for (what, pieces, expected) in [
         (

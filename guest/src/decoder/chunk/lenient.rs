@@ -137,6 +137,23 @@ pub(super) fn count(json: &mut Reader<'_>) -> Result<Option<u64>, Malformed> {
     Ok(count.map(|number| number as u64))
 }
 
+/// The position of a call, which some servers name by a word: a number that stands for it.
+pub(super) fn place(json: &mut Reader<'_>) -> Result<Option<u64>, Malformed> {
+    if json.kind()? != Kind::String {
+        return count(json);
+    }
+    let text = json.string()?;
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    // FNV-1a, in the upper half, where no position is.
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    Ok(Some(number::parse_integer(text).unwrap_or(hash | 1 << 63)))
+}
+
 /// Whether there is anything: not null, false, zero or empty.
 pub(super) fn present(json: &mut Reader<'_>) -> Result<bool, Malformed> {
     let kind = json.kind()?;
