@@ -335,7 +335,8 @@ impl Decoder {
             let is_whole = match found {
                 sse::Found::Data => {
                     let data = data.trim_ascii();
-                    ended && data == sse::DONE || raw_json::is_object(data)
+                    let is_last = || raw_json::is_object(data) || has_whole_lines(data);
+                    ended && data == sse::DONE || is_last()
                 }
                 sse::Found::Error => ended || raw_json::is_object(data.trim_ascii()),
                 // The beginning of a field, more likely.
@@ -449,6 +450,13 @@ impl Decoder {
             )
         }
     }
+}
+
+/// Whether data of several lines are events without empty lines between them, and not one that was
+/// cut.
+fn has_whole_lines(data: &[u8]) -> bool {
+    let mut lines = data.split(|byte| *byte == b'\n').skip(1);
+    lines.any(|line| raw_json::is_object(line.trim_ascii()))
 }
 
 /// What a stream said beside its answer, in one line: a web page by its title.

@@ -53,6 +53,12 @@ pub(crate) const REQUEST: Keys = Keys {
     silent: &[],
 };
 
+/// Keys of `request.tls`, which the host reads.
+const TLS: [&str; 4] = ["ca", "cert", "key", "serverName"];
+
+/// A key of `request` that the host takes out.
+const PROXY: [&str; 1] = ["proxy"];
+
 pub(crate) const REQUEST_AUTH: Keys = Keys {
     known: &["mode", "token", "headerName", "value", "prefix"],
     without_effect: &[],
@@ -171,10 +177,12 @@ pub(crate) fn unknown(path: &Path<'_>, key: &str, known: &[&str]) -> Note {
 /// Where a key belongs that is written at another place.
 fn place(key: &str) -> Option<String> {
     let params = params::names();
-    let places: [(&str, &[&str]); 6] = [
+    let places: [(&str, &[&str]); 8] = [
         ("", PROVIDER.known),
         ("models[].", MODEL.known),
         ("request.", REQUEST.known),
+        ("request.", &PROXY),
+        ("request.tls.", &TLS),
         ("models[].compat.", COMPAT.known),
         ("request.auth.", REQUEST_AUTH.known),
         ("params.", &params),

@@ -168,8 +168,11 @@ impl Calls {
         if call.server_id.is_none() {
             call.server_id = id.map(Cow::into_owned);
         }
-        if let Some(name) = name.filter(|_| call.number.is_none()) {
-            call.take_name(&name);
+        match name {
+            // Told already: the end of the call has the whole of it.
+            Some(name) if call.number.is_some() && name == call.name => {}
+            Some(name) => call.take_name(&name),
+            None => {}
         }
         if piece.function.is_foreign {
             self.foreign.push(call.name.clone());

@@ -210,10 +210,10 @@ fn choice<'a>(json: &mut Reader<'a>, choices: &mut List<Choice<'a>>) -> Result<b
     while let Some(name) = json.name()? {
         match &*name {
             "index" => choice.index = count(json)?,
-            "delta" => delta(json, &mut choice.delta)?,
+            "delta" => is_error |= delta(json, &mut choice.delta)?,
             // Some servers send the whole message beside its delta.
             "message" if choice.delta.is_some() => json.skip()?,
-            "message" => delta(json, &mut choice.delta)?,
+            "message" => is_error |= delta(json, &mut choice.delta)?,
             "finish_reason" => choice.finish_reason = string(json)?,
             "usage" => choice.usage = counts(json)?,
             "error" => is_error |= present(json)?,
@@ -227,9 +227,11 @@ fn choice<'a>(json: &mut Reader<'a>, choices: &mut List<Choice<'a>>) -> Result<b
     Ok(is_error)
 }
 
-fn delta<'a>(json: &mut Reader<'a>, found: &mut Option<Delta<'a>>) -> Result<(), Malformed> {
+/// True: there is an error in it.
+fn delta<'a>(json: &mut Reader<'a>, found: &mut Option<Delta<'a>>) -> Result<bool, Malformed> {
+    let mut is_error = false;
     if !json.object()? {
-        return Ok(());
+        return Ok(is_error);
     }
     let delta = found.insert(Delta::default());
     while let Some(name) = json.name()? {
@@ -250,7 +252,10 @@ fn delta<'a>(json: &mut Reader<'a>, found: &mut Option<Delta<'a>>) -> Result<(),
             "function_call" => delta.function_call = function(json)?.map(Box::new),
             name => {
                 let Some(from) = THINKING.iter().position(|known| *known == name) else {
-                    json.skip()?;
+                    match name {
+                        "error" => is_error |= present(json)?,
+                        _ => json.skip()?,
+                    }
                     continue;
                 };
                 let found = string(json)?;
@@ -262,7 +267,7 @@ fn delta<'a>(json: &mut Reader<'a>, found: &mut Option<Delta<'a>>) -> Result<(),
             }
         }
     }
-    Ok(())
+    Ok(is_error)
 }
 
 fn call<'a>(json: &mut Reader<'a>, calls: &mut Vec<Call<'a>>) -> Result<(), Malformed> {

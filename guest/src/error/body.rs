@@ -120,7 +120,12 @@ fn from_object(object: Raw<'_>, fields: &Fields<'_>, depth: u8) -> Words {
     // An error inside a choice.
     let choices = fields.get("choices").and_then(Raw::as_array);
     for choice in choices.unwrap_or_default() {
-        let error = choice.as_object().and_then(|choice| choice.get("error"));
+        let choice = choice.as_object().unwrap_or_default();
+        let delta = choice
+            .get("delta")
+            .and_then(Raw::as_object)
+            .unwrap_or_default();
+        let error = choice.get("error").or_else(|| delta.get("error"));
         if let Some(words) = error
             .filter(|_| depth < MAX_DEPTH)
             .and_then(|error| from_value(error, depth + 1))
@@ -175,6 +180,10 @@ fn from_fields(object: Raw<'_>, fields: &Fields<'_>) -> Words {
         let value = fields.get(name)?;
         (value.kind() == Kind::Number).then(|| value.text().to_owned())
     };
+    let count = |name: &str| {
+        let text = number(name).or_else(|| string(&name))?;
+        parse_integer(&text)
+    };
     const STATUS: [&str; 4] = ["code", "status", "statusCode", "status_code"];
     let numeric = STATUS.iter().find_map(|name| number(name));
     let is_number = |text: &String| parse_integer(text).is_some();
@@ -200,8 +209,8 @@ fn from_fields(object: Raw<'_>, fields: &Fields<'_>) -> Words {
         },
         param: string(&"param"),
         from_api: true,
-        limit: number("n_ctx").as_deref().and_then(parse_integer),
-        requested: number("n_prompt_tokens").as_deref().and_then(parse_integer),
+        limit: count("n_ctx"),
+        requested: count("n_prompt_tokens"),
     }
 }
 

@@ -77,6 +77,7 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             ("`inputs` must have less than ", "TGI"),
             ("too large for model with ", "Mistral"),
             ("exceeds the maximum allowed length (", "SGLang"),
+            ("exceeds the maximum allowed length ", "SGLang"),
             ("exceeds maximum input length ", "DeepInfra"),
             ("exceeds maximum input length (", "TensorRT-LLM"),
             ("should not exceed max_num_tokens (", "TensorRT-LLM"),
@@ -158,6 +159,7 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             ("(total length ", "vLLM 0.6"),
             ("prompt length (", "TensorRT-LLM"),
             ("input length (", "SGLang"),
+            ("input length ", "SGLang"),
             ("the input (", "SGLang"),
             ("input token count (", "Gemini"),
             ("keep the first ", "LM Studio"),
@@ -436,6 +438,10 @@ mod tests {
             ),
             (
                 "litellm.ContextWindowExceededError: OpenAIException - Your input (40000 tokens) exceeds the context window (32768 tokens)",
+                prompt(32_768, 40_000),
+            ),
+            (
+                "Input length 40000 exceeds the maximum allowed length 32768",
                 prompt(32_768, 40_000),
             ),
             ("image count exceeds the limit of 5", None),

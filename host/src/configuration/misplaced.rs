@@ -85,6 +85,12 @@ fn home(place: &str, key: &str, value: &Value, provider: &str, known: &[&str]) -
         };
         return Some(path::member(&home, known.name));
     }
+    if is_same("agents", key) && place.is_empty() && !value.is_null() {
+        // The key and what stands in it are misplaced together.
+        if value.get("model").is_some_and(is_choice) {
+            return Some("agents.defaults".to_owned());
+        }
+    }
     // A name that is known here, spelled in another way.
     let near = known.iter().find(|name| is_same(name, key));
     if let Some(name) = near.filter(|_| value.is_object()) {
@@ -173,6 +179,7 @@ mod tests {
                 "agents.defaults.model.primary",
             ),
             ("{agent: {defaults: {}}}", "agent", "agents"),
+            ("{agent: {model: 'vllm/m'}}", "agent", defaults),
             (
                 "{agents: {model: 'vllm/m'}}",
                 "agents.model",

@@ -198,6 +198,7 @@ fn word(step: &Step) -> Option<String> {
         Step::Event(Event::Text(text)) => (*text).clone(),
         Step::Event(_) => return None,
         Step::Retry(retry) => format!("retry {}/{} {}", retry.number, retry.of, retry.model),
+        Step::Fit(fitted) => format!("fit {}", fitted.max_tokens),
         Step::Refit(refit) => format!("refit {}", refit.max_tokens),
         Step::Fallback(fallback) => format!("{} gives way to {}", fallback.model, fallback.to),
     })

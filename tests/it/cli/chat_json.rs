@@ -315,8 +315,12 @@ fn a_note_is_a_line_and_a_call_says_whether_its_arguments_are_valid() {
     assert_eq!(end.expect("a call")["valid"], true);
     assert_eq!(answer.last["tool_calls"][0]["valid"], true);
 
-    // Cut by the limit.
-    let (answer, _) = chat(&home, &["--request", &file, "--max-tokens", "5"]);
+    let request = json!({
+        "messages": [{"role": "user", "content": "Broken call."}],
+        "tools": weather(),
+    });
+    let file = home.write("r.json", request.to_string());
+    let (answer, _) = chat(&home, &["--request", &file]);
     let mut ends = answer.events.iter();
     let end = ends.find(|event| event["type"] == "tool_call_end");
     assert_eq!(end.expect("a call")["valid"], false);
