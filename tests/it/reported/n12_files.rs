@@ -465,6 +465,9 @@ fn a_pipe_as_the_systems_roots_is_refused_at_once() {
         "{{ models: {{ providers: {{ vllm: {{ baseUrl: 'https://{address}/v1', models: [{{ id: 'm' }}] }} }} }} }}"
     );
     place.write("c.json5", config);
+    // Of a request in a file: a prompt waits for stdin, which stays open here.
+    let request = r#"{"messages": [{"role": "user", "content": "hi"}]}"#;
+    place.write("r.json", request);
     let chat = [
         "--config",
         "c.json5",
@@ -473,7 +476,8 @@ fn a_pipe_as_the_systems_roots_is_refused_at_once() {
         "0",
         "--model",
         "vllm/m",
-        "hi",
+        "--request",
+        "r.json",
     ];
     let roots = roots.to_str().expect("a path of plain text");
     let outcome = place.refused(&chat, &[("SSL_CERT_FILE", roots)]);
