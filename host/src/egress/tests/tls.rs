@@ -155,7 +155,9 @@ async fn the_certificate_of_an_authority_is_refused_in_words() {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let certificate = params.self_signed(&key).unwrap();
     let address = tls_server_with(certificate.der().clone(), &key, |_| ()).await;
-    let (mut hooks, url) = https("localhost", address, Some(&certificate.pem()));
+    // Named itself it would be trusted: the user names another one.
+    let other = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    let (mut hooks, url) = https("localhost", address, Some(&other.pem()));
     fetch(&mut hooks, get(&url)).await.unwrap_err();
     let failure = hooks.last_failure().unwrap().to_string();
     assert!(failure.contains("that of an authority"), "{failure}");
