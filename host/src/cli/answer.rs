@@ -321,8 +321,8 @@ mod tests {
             result(&events),
             serde_json::json!({
                 "id": "c1", "model": "served", "text": "Hello, you", "reasoning": "think",
-                "tool_calls": [{"id": "a", "name": "f", "arguments": "{\"x\":1}"},
-                               {"id": "b", "name": "g", "arguments": "{"}],
+                "tool_calls": [{"id": "a", "name": "f", "arguments": "{\"x\":1}", "valid": true},
+                               {"id": "b", "name": "g", "arguments": "{", "valid": false}],
                 "finish_reason": "length",
                 "usage": {"input": 1, "output": 2, "cache_read": 3, "cache_write": 0,
                           "reasoning": 1, "total": 6},

@@ -472,7 +472,7 @@ mod tests {
                     arguments: "{}".into(),
                     valid: true,
                 }),
-                r#"{"type":"tool_call_end","index":1,"id":"i","name":"n","arguments":"{}"}"#,
+                r#"{"type":"tool_call_end","index":1,"id":"i","name":"n","arguments":"{}","valid":true}"#,
             ),
             (
                 E::Usage(usage),
@@ -494,12 +494,16 @@ mod tests {
     }
 
     #[test]
-    fn notes_have_no_line() {
+    fn a_note_has_a_line() {
         let note = types::Event::Note(types::Note {
             code: "c".into(),
             path: None,
             message: "m".into(),
         });
-        assert!(Line::of(&note).is_none());
+        let line = serde_json::to_string(&Line::of(&note)).unwrap();
+        assert_eq!(
+            line,
+            r#"{"type":"note","code":"c","path":null,"message":"m"}"#
+        );
     }
 }
