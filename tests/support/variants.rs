@@ -9,7 +9,7 @@ pub(crate) const VERSION: &str = "0.1.0";
 pub(crate) fn version(version: &str) -> Vec<u8> {
     assert_eq!(version.len(), VERSION.len());
     let quoted = |version: &str| format!("\"version\":\"{version}\"");
-    replaced(EMBEDDED.to_vec(), &quoted(VERSION), &quoted(version), 2)
+    replaced(EMBEDDED.to_vec(), quoted(VERSION), quoted(version), 2)
 }
 
 /// Another version in the section alone: it says something else when it runs.
@@ -44,12 +44,30 @@ pub(crate) fn contract(version: &str) -> Vec<u8> {
 /// The same plugin under another id, of the same length.
 pub(crate) fn named(id: &str) -> Vec<u8> {
     let quoted = |id: &str| format!("\"id\":\"{id}\"");
-    replaced(EMBEDDED.to_vec(), &quoted("vllm"), &quoted(id), 2)
+    replaced(EMBEDDED.to_vec(), quoted("vllm"), quoted(id), 2)
 }
 
-/// A build that fits the contract and has lost a word that it reads answers by.
+/// A build that fits the contract and has lost a word that it reads answers by. The compiler makes
+/// numbers of the word `finish_reason`: its first eight bytes are the constant of an instruction.
 pub(crate) fn deaf() -> Vec<u8> {
-    replaced(EMBEDDED.to_vec(), "finish_reason", "finish_raisin", 1)
+    let (old, new) = (constant(*b"finish_r"), constant(*b"finish_R"));
+    replaced(EMBEDDED.to_vec(), old, new, 1)
+}
+
+/// Eight bytes as WebAssembly writes them in an instruction: as a signed number in LEB128.
+fn constant(bytes: [u8; 8]) -> Vec<u8> {
+    let mut rest = i64::from_le_bytes(bytes);
+    let mut written = Vec::new();
+    loop {
+        let low = u8::try_from(rest & 0x7f).expect("seven bits");
+        rest >>= 7;
+        let is_last = rest == 0 && low & 0x40 == 0 || rest == -1 && low & 0x40 != 0;
+        if is_last {
+            written.push(low);
+            return written;
+        }
+        written.push(low | 0x80);
+    }
 }
 
 /// The embedded plugin with a custom section more: it does the same and has another digest.
@@ -66,12 +84,18 @@ pub(crate) fn noted(note: &str) -> Vec<u8> {
     bytes
 }
 
-fn replaced(mut bytes: Vec<u8>, old: &str, new: &str, least: usize) -> Vec<u8> {
+fn replaced(
+    mut bytes: Vec<u8>,
+    old: impl AsRef<[u8]>,
+    new: impl AsRef<[u8]>,
+    least: usize,
+) -> Vec<u8> {
+    let (old, new) = (old.as_ref(), new.as_ref());
     assert_eq!(old.len(), new.len());
     let mut count = 0;
     let mut at = 0;
-    while let Some(found) = find(&bytes, old.as_bytes(), at) {
-        bytes[found..found + old.len()].copy_from_slice(new.as_bytes());
+    while let Some(found) = find(&bytes, old, at) {
+        bytes[found..found + old.len()].copy_from_slice(new);
         at = found + old.len();
         count += 1;
     }
