@@ -31,13 +31,12 @@ pub(crate) fn error(data: &[u8]) {
     let prompt_too_long = error.kind == ErrorKind::ContextOverflow;
     let answer_too_long = error.kind == ErrorKind::InvalidRequest && error.retryable;
     match status {
+        300..=399 => assert_eq!(error.kind, ErrorKind::InvalidConfig),
+        _ if prompt_too_long || answer_too_long => {}
         401 => assert_eq!(error.kind, ErrorKind::Authentication),
         403 => assert_eq!(error.kind, ErrorKind::Permission),
-        429 => assert_eq!(error.kind, ErrorKind::RateLimited),
-        425 if prompt_too_long || answer_too_long => {}
-        425 => assert_eq!(error.kind, ErrorKind::RateLimited),
-        300..=399 => assert_eq!(error.kind, ErrorKind::InvalidConfig),
-        500.. => assert!(error.retryable || prompt_too_long),
+        425 | 429 => assert_eq!(error.kind, ErrorKind::RateLimited),
+        500.. => assert!(error.retryable),
         _ => {}
     }
     if error.kind == ErrorKind::ContextOverflow {

@@ -39,17 +39,16 @@ const ENDPOINTS: [&str; 12] = [
 /// What stands before the endpoint that a URL without a query ends in, and the endpoint.
 pub(crate) fn endpoint(url: &str) -> Option<(&str, &'static str)> {
     let (_, behind) = text::split(url, "://")?;
-    let (_, path) = text::cut(behind, text::first_of(behind, b"/"));
-    let endpoint = endpoint_of(path)?;
-    Some((text::between(url, 0, url.len() - endpoint.len()), endpoint))
+    let authority = url.len() - behind.len() + text::first_of(behind, b"/");
+    ends_in_endpoint(url).filter(|(before, _)| before.len() >= authority)
 }
 
-/// The endpoint that a path ends in.
-fn endpoint_of(path: &str) -> Option<&'static str> {
-    let mut endpoints = ENDPOINTS.iter().copied();
-    endpoints.find(|endpoint| {
-        let (_, end) = text::cut(path, path.len().saturating_sub(endpoint.len()));
+/// What stands before the endpoint that a text ends in, and the endpoint.
+fn ends_in_endpoint(text: &str) -> Option<(&str, &'static str)> {
+    ENDPOINTS.iter().find_map(|endpoint| {
+        let (before, end) = text::cut(text, text.len().checked_sub(endpoint.len())?);
         end.eq_ignore_ascii_case(endpoint)
+            .then_some((before, *endpoint))
     })
 }
 
@@ -215,8 +214,7 @@ impl BaseUrl {
         if self.has_v1() {
             return None;
         }
-        let endpoint = endpoint_of(&self.path)?;
-        let before = text::between(&self.path, 0, self.path.len() - endpoint.len());
+        let (before, endpoint) = ends_in_endpoint(&self.path)?;
         let right = text::concat(&[&self.origin(), before]);
         Some(endpoint_advice(&right, endpoint))
     }

@@ -16,8 +16,10 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 
 use crate::error::{self, Context, quote};
+use crate::json::Malformed;
 use crate::raw_json;
 use crate::sse;
 use crate::text;
@@ -34,7 +36,9 @@ mod tests;
 mod think;
 
 use answer::{Answer, End};
+use chunk::Chunk;
 use sniff::{Content, Sniffer};
+use surrogates::Mended;
 use template::Template;
 
 /// Longest whole (not streamed) answer, in bytes.
@@ -372,23 +376,9 @@ impl Decoder {
 
     /// A whole answer to a streaming request; proxies do that.
     fn whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), Error> {
-        let text = text::lossy(body);
-        let mended;
-        let chunk = match chunk::parse(&text) {
-            Ok(chunk) => Some(chunk),
-            Err(error) if error.what() == chunk::CROWDED => {
-                return Err(crowded(&self.context, self.status));
-            }
-            Err(_) => {
-                mended = surrogates::mend(&text, None);
-                mended
-                    .as_ref()
-                    .and_then(|mended| chunk::parse(&mended.text).ok())
-            }
-        };
-        let Some(chunk) = chunk else {
-            return Err(not_json(&self.context, self.status, body));
-        };
+        let (text, mended) = (text::lossy(body), OnceCell::new());
+        let chunk = parse(&text, None, &mended)
+            .map_err(|why| unread(&self.context, self.status, &why, body))?;
         if chunk.is_error {
             return Err(error::from_event(&self.context, self.status, body));
         }
@@ -536,45 +526,30 @@ impl Data<'_> {
             self.answer.keep_stray(data);
             return Ok(false);
         }
-        let text = text::lossy(data);
-        let mended;
-        let (mut begun, mut first) = (self.answer.half.take(), None);
-        let mut chunk = match chunk::parse(&text) {
-            Ok(chunk) => chunk,
-            Err(error) if error.what() == chunk::CROWDED => return Err(crowded(context, status)),
-            Err(_) => {
-                mended = surrogates::mend(&text, begun.map(|(first, _)| first));
-                match mended
-                    .as_ref()
-                    .map(|mended| (mended, chunk::parse(&mended.text)))
-                {
-                    Some((mended, Ok(chunk))) => {
-                        first = mended.first;
-                        begun = begun.filter(|_| !mended.is_joined);
-                        chunk
-                    }
-                    _ => {
-                        self.answer.half = begun;
-                        return Err(not_json(context, status, data));
-                    }
-                }
-            }
-        };
+        let (text, mended) = (text::lossy(data), OnceCell::new());
+        let begun = self.answer.half.map(|(first, _)| first);
+        let mut chunk =
+            parse(&text, begun, &mended).map_err(|why| unread(context, status, &why, data))?;
         if chunk.is_error {
-            self.answer.half = begun;
             return Err(error::from_event(context, status, data));
         }
         if chunk.choices.is_empty() && chunk.usage.is_none() {
             // It is no piece of the answer. Perhaps it says why there is none.
             self.answer.keep_stray(data);
         }
+        let mended = mended.get();
+        if mended.is_some_and(|mended| mended.is_joined) {
+            self.answer.half = None;
+        }
+        let first = mended.and_then(|mended| mended.first);
+        let mut half = self.answer.half.filter(|_| chunk.brings_nothing());
+        if half.is_none() {
+            self.answer.give_half(out);
+        }
         if let Some(first) = first {
-            self.answer.give_half(begun.take(), out);
-            begun = chunk.take_half().map(|place| (first, place));
+            half = template::take_half(&mut chunk).map(|place| (first, place));
             // The next event must be looked at.
             self.template.forget();
-        } else if begun.is_some() && !chunk.brings_nothing() {
-            self.answer.give_half(begun.take(), out);
         }
         if let Some(source) = source {
             self.template.learn(source, &chunk);
@@ -582,7 +557,7 @@ impl Data<'_> {
         self.answer
             .chunk(chunk, false, out)
             .map_err(|limit| too_much(context, status, limit))?;
-        self.answer.half = begun;
+        self.answer.half = half;
         Ok(false)
     }
 }
@@ -633,7 +608,28 @@ fn quoting(context: &Context, status: u16, what: &str, bytes: &[u8]) -> Error {
     protocol(context, status, &text::concat(&[what, "\"", &quoted, ask]))
 }
 
-fn not_json(context: &Context, status: u16, bytes: &[u8]) -> Error {
+/// Parses a piece, or a whole answer, in which lone halves of surrogate pairs are mended if need be.
+/// `begun`: the first half at the end of the piece before. `mended` keeps what was mended.
+fn parse<'t>(
+    text: &'t str,
+    begun: Option<u32>,
+    mended: &'t OnceCell<Mended>,
+) -> Result<Chunk<'t>, Malformed> {
+    let why = match chunk::parse(text) {
+        Err(why) if why.what() != chunk::CROWDED => why,
+        outcome => return outcome,
+    };
+    let Some(found) = surrogates::mend(text, begun) else {
+        return Err(why);
+    };
+    chunk::parse(&mended.get_or_init(|| found).text)
+}
+
+/// The error of a piece that does not parse.
+fn unread(context: &Context, status: u16, why: &Malformed, bytes: &[u8]) -> Error {
+    if why.what() == chunk::CROWDED {
+        return too_much(context, status, calls::TooMuch(chunk::CROWDED));
+    }
     let what = match memchr::memchr(b'\n', bytes) {
         None => "the server sent a piece that is not a JSON object: ",
         Some(_) => {
@@ -642,10 +638,6 @@ fn not_json(context: &Context, status: u16, bytes: &[u8]) -> Error {
         }
     };
     quoting(context, status, what, bytes)
-}
-
-fn crowded(context: &Context, status: u16) -> Error {
-    too_much(context, status, calls::TooMuch(chunk::CROWDED))
 }
 
 fn too_much(context: &Context, status: u16, limit: calls::TooMuch) -> Error {

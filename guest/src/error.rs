@@ -12,7 +12,6 @@ use alloc::vec::Vec;
 
 use crate::base_url;
 use crate::number::push_integer;
-use crate::raw_json::Raw;
 use crate::text;
 use crate::types::{Error, ErrorKind, TransportFailure, TransportFailureKind};
 
@@ -26,6 +25,7 @@ mod retry_after;
 mod tests;
 
 use body::Words;
+pub(crate) use body::says_error;
 use overflow::Overflow;
 
 /// What an exchange was, for messages and classification.
@@ -75,11 +75,6 @@ pub fn from_response(
     error.request_sent = true;
     error.retry_after_ms = retry_after::wait_ms(headers);
     error
-}
-
-/// Whether a body whose status is a success says that it is an error.
-pub(crate) fn says_error(value: Raw<'_>) -> bool {
-    body::says_error(value)
 }
 
 /// The error of an error object in the middle of a successful answer: it is

@@ -103,6 +103,14 @@ pub(crate) fn concat(pieces: &[&str]) -> String {
     text
 }
 
+/// A number that hardly any two texts share (FNV-1a): for tables, not against anybody who wants
+/// them to.
+pub(crate) fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,7 @@ use crate::error;
 use crate::families::traits;
 use crate::number;
 use crate::raw_json::{Fields, Raw};
+use crate::text;
 use crate::types::{Cost, Modality, Model, ModelSource};
 
 /// Most rows of a list: ten thousand are honest.
@@ -126,11 +127,9 @@ fn list(value: Raw<'_>, depth: u8) -> Option<Vec<Raw<'_>>> {
         list(value, depth - 1)
     });
     named.or_else(|| {
-        let lists = fields
-            .0
-            .iter()
-            .filter_map(|(_, value)| list(*value, depth - 1));
-        lists.into_iter().find(|list| {
+        let values = fields.0.iter().map(|(_, value)| *value);
+        let mut lists = values.filter_map(|value| list(value, depth - 1));
+        lists.find(|list| {
             let has_id = |row: &Raw<'_>| {
                 row.as_object()
                     .is_some_and(|row| text_of(&row, "id").is_some())
@@ -171,12 +170,8 @@ impl ById {
 
     /// The slot that holds `id`, or the free one where it belongs.
     fn slot(&self, rows: &[Row<'_>], id: &str) -> usize {
-        // FNV-1a.
-        let hash = id.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        });
         let mask = self.slots.len() - 1;
-        let mut slot = hash as usize & mask;
+        let mut slot = text::hash(id) as usize & mask;
         while let Some(taken @ 1..) = self.slots.get(slot).copied() {
             if rows
                 .get(taken as usize - 1)

@@ -10,7 +10,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::found::Path;
-use super::params;
 use crate::raw_json::Fields;
 use crate::text;
 use crate::types::Note;
@@ -83,6 +82,28 @@ pub(crate) const MODEL: Keys = Keys {
     without_effect: &["baseUrl", "agentRuntime", "thinkingLevelMap", "mediaInput"],
     silent: &["metadataSource"],
 };
+
+/// Names in `params`, in snake case.
+pub(crate) const PARAMS: &[&str] = &[
+    "max_tokens",
+    "max_completion_tokens",
+    "thinking",
+    "thinking_budgets",
+    "chat_template_kwargs",
+    "extra_body",
+    "qwen_thinking_format",
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "repetition_penalty",
+    "seed",
+    "stop",
+    "parallel_tool_calls",
+    "priority",
+];
 
 pub(crate) const COST: Keys = Keys {
     known: &["input", "output", "cacheRead", "cacheWrite"],
@@ -176,7 +197,6 @@ pub(crate) fn unknown(path: &Path<'_>, key: &str, known: &[&str]) -> Note {
 
 /// Where a key belongs that is written at another place.
 fn place(key: &str) -> Option<String> {
-    let params = params::names();
     let places: [(&str, &[&str]); 8] = [
         ("", PROVIDER.known),
         ("models[].", MODEL.known),
@@ -185,7 +205,7 @@ fn place(key: &str) -> Option<String> {
         ("request.tls.", &TLS),
         ("models[].compat.", COMPAT.known),
         ("request.auth.", REQUEST_AUTH.known),
-        ("params.", &params),
+        ("params.", PARAMS),
     ];
     let name_at = |(place, names): &(&'static str, &[&'static str])| {
         let name = names.iter().find(|name| is_same(name, key))?;

@@ -65,19 +65,6 @@ const FIELDS: &[(&str, Of)] = &[
     ("priority", Of::Integer),
 ];
 
-const OTHERS: &[&str] = &[
-    "max_tokens",
-    "max_completion_tokens",
-    "thinking",
-    "thinking_budgets",
-    "chat_template_kwargs",
-    "extra_body",
-    "qwen_thinking_format",
-];
-
-#[cfg(test)]
-pub(super) const KNOWN: usize = FIELDS.len() + OTHERS.len();
-
 /// Switches of OpenClaw for other transports or for the agent itself.
 const SILENT: &[&str] = &[
     "alias",
@@ -90,15 +77,6 @@ const SILENT: &[&str] = &[
     "text_verbosity",
     "transport",
 ];
-
-/// All names that have an effect.
-pub(super) fn names() -> Vec<&'static str> {
-    let mut names = OTHERS.to_vec();
-    for (name, _) in FIELDS {
-        names.push(*name);
-    }
-    names
-}
 
 impl Params {
     /// Reads one layer.
@@ -135,7 +113,7 @@ impl Params {
                         _ => ThinkingFormat::QwenTemplate,
                     });
             } else if !SILENT.iter().any(|name| is(key, name)) {
-                notes.push(keys::unknown(path, key, &names()));
+                notes.push(keys::unknown(path, key, keys::PARAMS));
             }
         }
         Ok(params)

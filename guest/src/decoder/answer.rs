@@ -179,9 +179,8 @@ impl Answer {
     }
 
     /// Gives U+FFFD for half of a surrogate pair whose other half does not come.
-    #[cold]
-    pub(super) fn give_half(&mut self, half: Option<(u32, Place)>, out: &mut Vec<Event>) {
-        if let Some((_, place)) = half {
+    pub(super) fn give_half(&mut self, out: &mut Vec<Event>) {
+        if let Some((_, place)) = self.half.take() {
             // It fails only where the arguments are too long already.
             let _ = self.piece(place, Cow::Borrowed("\u{FFFD}"), out);
         }
@@ -298,9 +297,8 @@ impl Answer {
             Some((thinking, rest)) => {
                 self.thinking(Cow::Borrowed(thinking), out);
                 self.think.close();
-                self.said |= !rest.trim_ascii().is_empty();
                 if !rest.is_empty() {
-                    out.push(Event::Text(rest.to_owned()));
+                    self.content(Cow::Borrowed(rest), out);
                 }
             }
             None => self.content(Cow::Borrowed(text), out),
@@ -310,8 +308,7 @@ impl Answer {
     /// The good end: account, notes, finish. `let_go` and the ends of the calls
     /// stand here for calls that began after the finish reason.
     pub(super) fn end(&mut self, end: End, out: &mut Vec<Event>) {
-        let half = self.half.take();
-        self.give_half(half, out);
+        self.give_half(out);
         self.let_go(out);
         self.calls.end(false, &self.id, out);
         let had_usage = self.account(UsageSource::Final, out);
@@ -360,8 +357,7 @@ impl Answer {
 
     /// The bad end: nothing that came is lost.
     pub(super) fn break_off(&mut self, out: &mut Vec<Event>) {
-        let half = self.half.take();
-        self.give_half(half, out);
+        self.give_half(out);
         self.let_go(out);
         self.calls.tell(&self.id, out);
         self.account(UsageSource::Interim, out);

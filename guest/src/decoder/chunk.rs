@@ -12,18 +12,17 @@
 //! A whole answer (`chat.completion`) has the same fields with `message` in the
 //! place of `delta`, and is read here too.
 
-use alloc::borrow::{Cow, ToOwned};
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::template::{self, Place};
 use crate::json::{Kind, Malformed, Reader};
 use crate::usage::Counts;
 
 mod lenient;
 
 pub(super) use lenient::Text;
-use lenient::{List, count, place, present, raw_text, string};
+use lenient::{List, count, parts, place, present, raw_text, string};
 
 /// Most choices of a chunk, and most tool calls of a choice. One was asked for, and
 /// vLLM's own parsers stop far below.
@@ -72,7 +71,15 @@ pub(super) struct Delta<'a> {
     pub function_call: Option<Box<Function<'a>>>,
 }
 
-impl Delta<'_> {
+impl<'a> Delta<'a> {
+    /// Takes thinking, unless a better place in [`THINKING`] had some.
+    fn think(&mut self, thought: Text<'a>, from: usize) {
+        if thought.0.is_some() && (self.thinking.0.is_none() || from <= self.thinking_from) {
+            self.thinking = thought;
+            self.thinking_from = from;
+        }
+    }
+
     fn says(&self) -> bool {
         let texts = [&self.content, &self.refusal, &self.thinking];
         texts.iter().any(|text| text.0.is_some())
@@ -162,27 +169,8 @@ impl<'a> Chunk<'a> {
         let says = |choice: &Choice<'_>| {
             choice.finish_reason.0.is_some() || choice.delta.as_ref().is_some_and(Delta::says)
         };
-        !self
-            .choices
-            .first
-            .iter()
-            .chain(&self.choices.rest)
-            .any(says)
-    }
-
-    /// Takes the last character off the only text of the chunk, where U+FFFD stands for half of a
-    /// surrogate pair; the text's place. `None`: there is more than one text, or another end.
-    pub(super) fn take_half(&mut self) -> Option<Place> {
-        let (place, _) = template::only_text(self)?;
-        let delta = self.choices.first.as_mut()?.delta.as_mut()?;
-        let text = match place {
-            Place::Content => &mut delta.content,
-            Place::Thinking => &mut delta.thinking,
-            Place::Arguments(_) => &mut delta.tool_calls.first_mut()?.function.arguments,
-        };
-        let before = text.0.as_ref()?.strip_suffix('\u{FFFD}')?;
-        *text = Text::of(Cow::Owned(before.to_owned()));
-        Some(place)
+        let mut choices = self.choices.first.iter().chain(&self.choices.rest);
+        !choices.any(says)
     }
 
     /// The same for what hardly any chunk has.
@@ -203,6 +191,7 @@ impl<'a> Chunk<'a> {
 /// True: there is an error in it.
 fn choice<'a>(json: &mut Reader<'a>, choices: &mut List<Choice<'a>>) -> Result<bool, Malformed> {
     let mut choice = Choice::default();
+    let mut completion = Text(None);
     let mut is_error = false;
     if !json.object()? {
         return Ok(false);
@@ -214,11 +203,16 @@ fn choice<'a>(json: &mut Reader<'a>, choices: &mut List<Choice<'a>>) -> Result<b
             // Some servers send the whole message beside its delta.
             "message" if choice.delta.is_some() => json.skip()?,
             "message" => is_error |= delta(json, &mut choice.delta)?,
+            // The answer of the older API, `/v1/completions`, which some gateways give for a chat.
+            "text" => completion = words(json)?,
             "finish_reason" => choice.finish_reason = string(json)?,
             "usage" => choice.usage = counts(json)?,
             "error" => is_error |= present(json)?,
             _ => json.skip()?,
         }
+    }
+    if completion.0.is_some() && !choice.delta.as_ref().is_some_and(Delta::says) {
+        choice.delta.get_or_insert_default().content = completion;
     }
     if choices.rest.len() >= MAX_ITEMS {
         return Err(json.malformed(CROWDED));
@@ -230,14 +224,25 @@ fn choice<'a>(json: &mut Reader<'a>, choices: &mut List<Choice<'a>>) -> Result<b
 /// True: there is an error in it.
 fn delta<'a>(json: &mut Reader<'a>, found: &mut Option<Delta<'a>>) -> Result<bool, Malformed> {
     let mut is_error = false;
+    if json.kind()? == Kind::String {
+        found.insert(Delta::default()).content = words(json)?;
+        return Ok(is_error);
+    }
     if !json.object()? {
         return Ok(is_error);
     }
     let delta = found.insert(Delta::default());
     while let Some(name) = json.name()? {
         match &*name {
-            "content" => delta.content = string(json)?,
-            "refusal" => delta.refusal = string(json)?,
+            "content" => match json.kind()? {
+                Kind::String => delta.content = Text::of(json.string()?),
+                _ => {
+                    let (said, thought) = parts(json)?;
+                    delta.content = said;
+                    delta.think(thought, THINKING.len());
+                }
+            },
+            "refusal" => delta.refusal = words(json)?,
             "tool_calls" => {
                 delta.tool_calls.clear();
                 if json.kind()? == Kind::Object {
@@ -258,16 +263,24 @@ fn delta<'a>(json: &mut Reader<'a>, found: &mut Option<Delta<'a>>) -> Result<boo
                     }
                     continue;
                 };
-                let found = string(json)?;
-                if found.0.is_some() && (delta.thinking.0.is_none() || from <= delta.thinking_from)
-                {
-                    delta.thinking = found;
-                    delta.thinking_from = from;
-                }
+                let thought = words(json)?;
+                delta.think(thought, from);
             }
         }
     }
     Ok(is_error)
+}
+
+/// What the model said in a field that has one kind of it.
+fn words<'a>(json: &mut Reader<'a>) -> Result<Text<'a>, Malformed> {
+    if json.kind()? == Kind::String {
+        return Ok(Text::of(json.string()?));
+    }
+    let (said, thought) = parts(json)?;
+    Ok(match said.0.is_some() {
+        true => said,
+        false => thought,
+    })
 }
 
 fn call<'a>(json: &mut Reader<'a>, calls: &mut Vec<Call<'a>>) -> Result<(), Malformed> {

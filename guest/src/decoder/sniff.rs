@@ -7,6 +7,8 @@
 
 use alloc::vec::Vec;
 
+use crate::error::quote;
+
 /// Most bytes looked at before a verdict.
 const MAX_SNIFFED: usize = 1024;
 
@@ -76,6 +78,11 @@ impl Sniffer {
         let window = self.held.get(..MAX_SNIFFED).unwrap_or(&self.held);
         let full = ended || window.len() == MAX_SNIFFED;
         let start = window.trim_ascii_start();
+        match quote::is_compressed(start) {
+            Some(true) => return Some(Content::Foreign),
+            None if !full => return None,
+            _ => {}
+        }
         match start.first() {
             Some(b'{') => return Some(Content::Json),
             Some(_) if self.declared.is_some() => return self.declared,
@@ -108,6 +115,8 @@ mod tests {
         for (content_type, body, expected) in [
             (sse, "data: {}\n\n", Stream),
             (sse, ": keep-alive\n\n", Stream),
+            (sse, "x", Stream),
+            (sse, "(\u{1}", Stream),
             (sse, "what: ever\n", Stream),
             (sse, "\n\n{\"error\":1}", Json),
             (sse, "", Stream),
@@ -145,6 +154,17 @@ mod tests {
                 let all = [verdict.1, rest].concat();
                 assert_eq!(all, body.as_bytes(), "nothing is lost");
             }
+        }
+    }
+
+    #[test]
+    fn compressed_bytes_are_no_answer_whatever_their_type() {
+        for content_type in [None, Some("text/event-stream"), Some("application/json")] {
+            let mut sniffer = Sniffer::new(content_type.map(str::as_bytes));
+            assert_eq!(sniffer.push(b"\x1f"), None);
+            let (content, held) = sniffer.push(b"\x8b\x08\n").expect("a verdict");
+            assert_eq!(content, Content::Foreign);
+            assert_eq!(held, b"\x1f\x8b\x08\n");
         }
     }
 

@@ -13,11 +13,11 @@
 //!
 //! No shape of any server is written down here.
 
-use alloc::borrow::Cow;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::chunk::{self, Chunk};
+use super::chunk::{self, Chunk, Text};
 use crate::json::{self, Inside, Reader};
 use crate::sse::MAX_EVENT_BYTES;
 use crate::usage::Counts;
@@ -185,8 +185,23 @@ impl Template {
     }
 }
 
+/// Takes the last character off the only text of a chunk, where U+FFFD stands for half of a surrogate
+/// pair; the text's place. `None`: there is more than one text, or another end.
+pub(super) fn take_half(chunk: &mut Chunk<'_>) -> Option<Place> {
+    let (place, _) = only_text(chunk)?;
+    let delta = chunk.choices.first.as_mut()?.delta.as_mut()?;
+    let text = match place {
+        Place::Content => &mut delta.content,
+        Place::Thinking => &mut delta.thinking,
+        Place::Arguments(_) => &mut delta.tool_calls.first_mut()?.function.arguments,
+    };
+    let before = text.0.as_ref()?.strip_suffix('\u{FFFD}')?;
+    *text = Text::of(Cow::Owned(before.to_owned()));
+    Some(place)
+}
+
 /// The text of a chunk that brings nothing else, an account perhaps, as it stands in the chunk.
-pub(super) fn only_text<'c, 'a>(chunk: &'c Chunk<'a>) -> Option<(Place, &'c Cow<'a, str>)> {
+fn only_text<'c, 'a>(chunk: &'c Chunk<'a>) -> Option<(Place, &'c Cow<'a, str>)> {
     let choice = chunk.choices.first.as_ref()?;
     let delta = choice.delta.as_ref()?;
     let more = !chunk.choices.rest.is_empty()

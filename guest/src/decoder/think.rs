@@ -90,7 +90,7 @@ impl Think {
         let State::Looking { close, open } = &mut self.state else {
             return;
         };
-        if *close == 0 && *open == 0 && !has_bracket(text.as_bytes()) {
+        if *close == 0 && *open == 0 && !text.as_bytes().contains(&b'<') {
             return;
         }
         for byte in text.bytes() {
@@ -194,29 +194,6 @@ fn grown(tag: &str, begun: usize, byte: u8) -> usize {
     match tag.as_bytes().get(begun) {
         Some(next) if *next == byte => begun + 1,
         _ => usize::from(byte == b'<'),
-    }
-}
-
-/// Whether a tag may begin in a text. Each piece of each answer is asked, and few have more than a
-/// word: eight bytes are looked at together, the last ones twice if need be.
-fn has_bracket(text: &[u8]) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let Some(last) = text.last_chunk::<8>() else {
-        return text.contains(&b'<');
-    };
-    let mut rest = text;
-    let mut eight = last;
-    loop {
-        // The high bit of the first byte that is the one looked for.
-        let other = u64::from_le_bytes(*eight) ^ (EACH * b'<' as u64);
-        if other.wrapping_sub(EACH) & !other & HIGH != 0 {
-            return true;
-        }
-        let Some((next, behind)) = rest.split_first_chunk() else {
-            return false;
-        };
-        (eight, rest) = (next, behind);
     }
 }
 

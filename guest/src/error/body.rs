@@ -50,7 +50,7 @@ const INSIDE: &str = "raw";
 const MAX_DEPTH: u8 = 4;
 
 /// Whether a body whose status is a success says that it is an error.
-pub(super) fn says_error(value: Raw<'_>) -> bool {
+pub(crate) fn says_error(value: Raw<'_>) -> bool {
     let Some(fields) = value.as_object() else {
         return false;
     };
@@ -135,20 +135,19 @@ fn from_object(object: Raw<'_>, fields: &Fields<'_>, depth: u8) -> Words {
     }
     let mut words = from_fields(object, fields);
     words.from_api = has_message || depth > 0;
+    if depth >= MAX_DEPTH {
+        return words;
+    }
     // What the server behind a gateway said, as JSON or as its text.
     let metadata = fields.get("metadata").and_then(Raw::as_object);
     let inside = metadata.as_ref().unwrap_or(fields).get(INSIDE);
-    if let Some(inside) = inside.filter(|_| depth < MAX_DEPTH) {
-        let text = inside
-            .as_string()
-            .unwrap_or_else(|| inside.text().to_owned());
-        let inner = match Raw::parse(&text)
-            .ok()
-            .and_then(|value| from_value(value, depth + 1))
-        {
-            Some(inner) => inner,
-            None => from_text(&text),
-        };
+    // What a message sums up.
+    let listed = OUTER.iter().filter_map(|name| fields.get(name));
+    for more in inside
+        .into_iter()
+        .chain(listed.filter(|value| is_error(*value)))
+    {
+        let inner = from_part(more, depth + 1);
         if !text::has(&words.message, &inner.message) {
             words.message = quote::quote(
                 &text::concat(&[&words.message, ": ", &inner.message]),
@@ -159,6 +158,18 @@ fn from_object(object: Raw<'_>, fields: &Fields<'_>, depth: u8) -> Words {
         words.requested = words.requested.or(inner.requested);
     }
     words
+}
+
+/// The words of anything inside of an error: an object, the text of one, a list, or words.
+fn from_part(value: Raw<'_>, depth: u8) -> Words {
+    if let Some(problems) = value.as_array() {
+        return from_text(&join(&problems));
+    }
+    let text = value.as_string().unwrap_or_else(|| value.text().to_owned());
+    let nested = Raw::parse(&text).ok();
+    nested
+        .and_then(|value| from_value(value, depth))
+        .unwrap_or_else(|| from_text(&text))
 }
 
 /// Whether the value of a field for errors says anything.
@@ -338,6 +349,22 @@ mod tests {
                 false,
             ),
             (r#"{"detail":{"message":"m"}}"#, "m", None, None, None, true),
+            (
+                r#"{"success":false,"message":"m","errors":[{"code":7003,"message":"e"},"f"]}"#,
+                "m: e; f",
+                None,
+                None,
+                None,
+                true,
+            ),
+            (
+                r#"{"message":"m","detail":"d"}"#,
+                "m: d",
+                None,
+                None,
+                None,
+                true,
+            ),
             (
                 r#"{"object":"error","message":"flat","type":"BadRequestError","param":null,"code":400}"#,
                 "flat",

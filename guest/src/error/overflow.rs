@@ -23,7 +23,7 @@ pub(super) enum Overflow {
     /// The prompt fits, the answer that was asked for does not. Asking for
     /// `requested - limit` tokens less would fit, as far as the server counted.
     Answer {
-        /// Tokens of the context.
+        /// Tokens of the context, or of any answer.
         limit: Option<u64>,
         /// Tokens of prompt and answer, or of the answer alone where the
         /// server names no prompt.
@@ -46,6 +46,10 @@ enum Tells {
     /// Tokens of the answer that was asked for, likewise.
     AnswerBehind,
     AnswerBefore,
+    /// That the answer was allowed too many tokens, and how many it may have at most, whatever the
+    /// prompt: the number behind the words, or before them.
+    AnswerLimitBehind,
+    AnswerLimitBefore,
     /// Tokens of both, where neither the prompt nor its parts are the whole of it.
     SumBehind,
 }
@@ -200,6 +204,32 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
         ],
     ),
     (
+        Tells::AnswerLimitBehind,
+        &[
+            ("`max_tokens` must be less than or equal to `", "Groq"),
+            (
+                "`max_completion_tokens` must be less than or equal to `",
+                "Groq",
+            ),
+            ("valid range of max_tokens is [1, ", "DeepSeek"),
+            ("range of max_tokens should be [1, ", "Alibaba"),
+            (
+                "maximum tokens you requested exceeds the model limit of ",
+                "Bedrock",
+            ),
+        ],
+    ),
+    (
+        Tells::AnswerLimitBefore,
+        &[
+            (" completion tokens, whereas you provided ", "OpenAI"),
+            (
+                ", which is the maximum allowed number of output tokens",
+                "Anthropic",
+            ),
+        ],
+    ),
+    (
         Tells::SumBehind,
         &[(
             "you requested about ",
@@ -211,6 +241,13 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
 /// Judges a server's message. `None`: it is about something else.
 pub(super) fn judge(message: &str) -> Option<Overflow> {
     let text = message.to_ascii_lowercase();
+    let most = told(&text, &[Tells::AnswerLimitBehind, Tells::AnswerLimitBefore]);
+    if most.is_some() {
+        return Some(Overflow::Answer {
+            limit: most,
+            requested: told(&text, &[Tells::AnswerBehind]),
+        });
+    }
     let said = words_of(Tells::TooLong).any(|words| text::has(&text, words));
     if !said && told(&text, &[Tells::TooLongFor]).is_none() {
         return None;
@@ -273,7 +310,7 @@ fn words_of(kind: Tells) -> impl Iterator<Item = &'static str> {
 fn told(text: &str, kinds: &[Tells]) -> Option<u64> {
     kinds.iter().find_map(|kind| {
         let side = match kind {
-            Tells::PromptBefore | Tells::AnswerBefore => before,
+            Tells::PromptBefore | Tells::AnswerBefore | Tells::AnswerLimitBefore => before,
             _ => after,
         };
         words_of(*kind).find_map(|words| side(text, words))
@@ -362,6 +399,32 @@ mod tests {
             (
                 "max_tokens=100000 cannot be greater than max_model_len=4096. Please request fewer output tokens. (parameter=max_tokens, value=100000)",
                 answer(4096, 100_000),
+            ),
+            // A limit of the answer alone
+            (
+                "max_tokens is too large: 100000. This model supports at most 16384 completion tokens, whereas you provided 100000.",
+                answer(16_384, 100_000),
+            ),
+            (
+                "max_tokens: 100000 > 8192, which is the maximum allowed number of output tokens for claude-3-5-sonnet-20241022",
+                Some(Overflow::Answer {
+                    limit: Some(8192),
+                    requested: None,
+                }),
+            ),
+            (
+                "`max_tokens` must be less than or equal to `8192`, the maximum value for `max_tokens` is less than the `context_window` for this model",
+                Some(Overflow::Answer {
+                    limit: Some(8192),
+                    requested: None,
+                }),
+            ),
+            (
+                "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+                Some(Overflow::Answer {
+                    limit: Some(8192),
+                    requested: None,
+                }),
             ),
             // Others
             (

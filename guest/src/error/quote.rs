@@ -55,11 +55,42 @@ pub(crate) fn quote(text: &str, limit: usize) -> String {
 
 /// The same for bytes that should have been UTF-8.
 pub(crate) fn quote_bytes(bytes: &[u8], limit: usize) -> String {
+    if let Some(name) = compression(bytes) {
+        return text::concat(&[
+            "bytes compressed by ",
+            name,
+            ", which no content-encoding says and nobody asked for",
+        ]);
+    }
     // A cut in the middle of a code point costs one character, not the text.
     let bytes = bytes
         .get(..limit.saturating_mul(4).saturating_add(64))
         .unwrap_or(bytes);
     quote(&text::lossy(bytes), limit)
+}
+
+/// How compressed bytes begin. Some gateways compress an answer that they do not name as such.
+const COMPRESSED: [(&[u8], &str); 3] = [
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x78\x9c", "deflate"),
+];
+
+/// What compressed bytes are. `None`: they are not compressed, as far as their beginning tells.
+fn compression(bytes: &[u8]) -> Option<&'static str> {
+    let mut known = COMPRESSED.iter();
+    let found = known.find(|(beginning, _)| bytes.starts_with(beginning));
+    found.map(|(_, name)| *name)
+}
+
+/// Whether bytes are compressed. `None`: there are too few of them to tell.
+pub(crate) fn is_compressed(bytes: &[u8]) -> Option<bool> {
+    let mut known = COMPRESSED.iter();
+    match compression(bytes) {
+        Some(_) => Some(true),
+        None if known.any(|(beginning, _)| beginning.starts_with(bytes)) => None,
+        None => Some(false),
+    }
 }
 
 /// The URL without what may be secret in it: user information, query, fragment.

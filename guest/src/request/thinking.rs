@@ -24,7 +24,7 @@ use crate::types::{Model, ReasoningEffort};
 const LADDER: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// Where a level is written.
-struct Request<'r> {
+struct Destination<'r> {
     body: &'r mut Object,
     template: &'r mut Object,
 }
@@ -42,11 +42,11 @@ pub(super) fn set(
     let family = traits(&model.id).thinking;
     let format = compat.thinking_format.or(params.thinking_format);
     let on = *level != ReasoningEffort::Off;
-    let mut request = Request { body, template };
+    let mut sent = Destination { body, template };
     // OpenClaw's vLLM plugin goes by the id alone here: these models think even
     // where nobody declared it.
     if format.is_none() && family == Thinking::Nemotron3 && !on {
-        return request.by_family(family, compat, level);
+        return sent.by_family(family, compat, level);
     }
     if !model.reasoning {
         return false;
@@ -57,34 +57,33 @@ pub(super) fn set(
         .rev()
         .find(|(of, _)| of == level);
     if let Some((_, tokens)) = budget.filter(|_| on) {
-        request
-            .body
+        sent.body
             .set("thinking_token_budget", super::integer(*tokens));
     }
     let is_sent = match (format, compat.reasoning_effort) {
         (Some(ThinkingFormat::QwenRoot), _) => {
-            request.body.set("enable_thinking", super::boolean(on));
+            sent.body.set("enable_thinking", super::boolean(on));
             if let Some(word) = word(&compat.efforts, level) {
-                request.body.set("reasoning_effort", string(word));
+                sent.body.set("reasoning_effort", string(word));
             }
             true
         }
         (Some(ThinkingFormat::QwenTemplate), _) => {
-            request.by_family(Thinking::EnableAndPreserve, compat, level)
+            sent.by_family(Thinking::EnableAndPreserve, compat, level)
         }
-        (Some(ThinkingFormat::Family(family)), _) => request.by_family(family, compat, level),
+        (Some(ThinkingFormat::Family(family)), _) => sent.by_family(family, compat, level),
         (Some(ThinkingFormat::OpenAi) | None, Some(true)) => {
-            request.effort(compat, level, family);
+            sent.effort(compat, level, family);
             true
         }
         (Some(ThinkingFormat::OpenAi), _) => false,
         (None, Some(false)) if family == Thinking::Effort => false,
-        (None, _) => request.by_family(family, compat, level),
+        (None, _) => sent.by_family(family, compat, level),
     };
     is_sent || budget.is_some_and(|_| on)
 }
 
-impl Request<'_> {
+impl Destination<'_> {
     /// As the templates of a family want it. False: they want nothing.
     fn by_family(&mut self, family: Thinking, compat: &Compat, level: &ReasoningEffort) -> bool {
         let on = *level != ReasoningEffort::Off;

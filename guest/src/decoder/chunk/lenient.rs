@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use crate::json::{Kind, Malformed, Reader};
 use crate::number;
+use crate::text;
 
 /// A string that is not empty, or nothing.
 #[derive(Default)]
@@ -66,43 +67,62 @@ impl<'a> Text<'a> {
     }
 }
 
-/// A string. An array is the text of its parts.
+/// A string that names something, or nothing.
 pub(super) fn string<'a>(json: &mut Reader<'a>) -> Result<Text<'a>, Malformed> {
-    match json.kind()? {
-        Kind::String => Ok(Text::of(json.string()?)),
-        Kind::Array => parts(json),
-        _ => {
-            json.skip()?;
-            Ok(Text(None))
-        }
+    if json.kind()? == Kind::String {
+        return Ok(Text::of(json.string()?));
     }
+    json.skip()?;
+    Ok(Text(None))
 }
 
-/// The texts of `[{"text": …}, …]`, joined. A part's text is a string or, again,
-/// parts: what is nested is passed over.
+/// What the model said, if it is no string: a number or a truth value is its JSON text, an object is
+/// a part of the text, and an array is parts. Apart from it the thinking, which some servers put into
+/// parts of their own (`{"type": "thinking", "thinking": [{"type": "text", "text": …}]}`, Mistral).
 #[cold]
-fn parts<'a>(json: &mut Reader<'a>) -> Result<Text<'a>, Malformed> {
-    let mut joined = String::new();
-    json.array()?;
-    while json.item()? {
-        if !json.object()? {
-            continue;
-        }
-        let mut part = None;
-        while let Some(name) = json.name()? {
-            let is_text = name == "text";
-            if is_text && json.kind()? == Kind::String {
-                part = Some(json.string()?);
-                continue;
-            }
-            json.skip()?;
-            if is_text {
-                part = None;
-            }
-        }
-        joined.push_str(part.as_deref().unwrap_or_default());
+pub(super) fn parts<'a>(json: &mut Reader<'a>) -> Result<(Text<'a>, Text<'a>), Malformed> {
+    if matches!(json.kind()?, Kind::Number | Kind::Bool) {
+        return Ok((Text::of(Cow::Borrowed(json.value()?)), Text(None)));
     }
-    Ok(Text::of(Cow::Owned(joined)))
+    let (mut said, mut thought) = (String::new(), String::new());
+    part(json, &mut said, &mut thought, 0)?;
+    Ok((Text::of(Cow::Owned(said)), Text::of(Cow::Owned(thought))))
+}
+
+/// How deep parts are read in each other: those of the content, the thinking in one, its texts.
+const MAX_DEPTH: u8 = 4;
+
+fn part(
+    json: &mut Reader<'_>,
+    said: &mut String,
+    thought: &mut String,
+    depth: u8,
+) -> Result<(), Malformed> {
+    match json.kind()? {
+        Kind::String => said.push_str(&json.string()?),
+        Kind::Array if depth < MAX_DEPTH => {
+            json.array()?;
+            while json.item()? {
+                part(json, said, thought, depth + 1)?;
+            }
+        }
+        Kind::Object if depth < MAX_DEPTH => {
+            json.object()?;
+            while let Some(name) = json.name()? {
+                match &*name {
+                    "text" | "refusal" => part(json, said, thought, depth + 1)?,
+                    "thinking" => {
+                        let mut nested = String::new();
+                        part(json, thought, &mut nested, depth + 1)?;
+                        thought.push_str(&nested);
+                    }
+                    _ => json.skip()?,
+                }
+            }
+        }
+        _ => json.skip()?,
+    }
+    Ok(())
 }
 
 /// A string, or something else as its JSON text. Arguments come so from servers that do not write
@@ -147,11 +167,9 @@ pub(super) fn place(json: &mut Reader<'_>) -> Result<Option<u64>, Malformed> {
     if text.is_empty() {
         return Ok(None);
     }
-    // FNV-1a, in the upper half, where no position is.
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    Ok(Some(number::parse_integer(text).unwrap_or(hash | 1 << 63)))
+    // In the upper half, where no position is.
+    let of_word = || u64::from(text::hash(text)) | 1 << 63;
+    Ok(Some(number::parse_integer(text).unwrap_or_else(of_word)))
 }
 
 /// Whether there is anything: not null, false, zero or empty.

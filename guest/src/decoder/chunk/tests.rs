@@ -47,7 +47,6 @@ fn what_is_null_absent_or_of_another_type_is_not_there() {
         "null",
         "1",
         "[]",
-        "\"x\"",
         "{}",
         r#"{"content":null,"tool_calls":null}"#,
     ] {
@@ -80,23 +79,50 @@ fn text_that_is_no_object_is_refused() {
 }
 
 #[test]
-fn content_may_be_a_string_or_parts() {
-    for (value, expected) in [
-        (r#""a\nb\u00e9""#, Some("a\nbé")),
+fn words_are_kept_whatever_they_come_as() {
+    for (value, expected, thought) in [
+        (r#""a\nb\u00e9""#, Some("a\nbé"), None),
         (
             r#"[{"type":"text","text":"a"},{"type":"text","text":"b"}]"#,
             Some("ab"),
+            None,
         ),
         (
             r#"[{"type":"image_url","image_url":{"url":"x"}},{"text":"c"},"d",null]"#,
-            Some("c"),
+            Some("cd"),
+            None,
         ),
-        (r#"[]"#, None),
-        (r#""""#, None),
-        (r#"{"text":"x"}"#, None),
+        (
+            r#"[{"type":"thinking","thinking":[{"type":"text","text":"t"}]},{"type":"text","text":"s"}]"#,
+            Some("s"),
+            Some("t"),
+        ),
+        (r#"{"type":"thinking","thinking":"t"}"#, None, Some("t")),
+        (r#"[{"type":"refusal","refusal":"no"}]"#, Some("no"), None),
+        (r#"{"text":"x"}"#, Some("x"), None),
+        ("42", Some("42"), None),
+        ("-0.50", Some("-0.50"), None),
+        ("true", Some("true"), None),
+        ("null", None, None),
+        ("[]", None, None),
+        (r#""""#, None, None),
+        // Deeper than any part is.
+        (r#"[[[[["x"]]]]]"#, None, None),
     ] {
         let text = format!(r#"{{"choices":[{{"delta":{{"content":{value}}}}}]}}"#);
-        assert_eq!(content(&text).as_deref(), expected, "{value}");
+        let mut delta = choice(&text).delta.expect("a delta");
+        assert_eq!(delta.content.take().as_deref(), expected, "{value}");
+        assert_eq!(delta.thinking.take().as_deref(), thought, "{value}");
+    }
+    for (choice, expected) in [
+        (r#""text":"a""#, Some("a")),
+        (r#""text":"a","delta":{}"#, Some("a")),
+        (r#""text":"a","delta":{"content":"b"}"#, Some("b")),
+        (r#""delta":"c""#, Some("c")),
+        (r#""message":"d""#, Some("d")),
+    ] {
+        let text = format!(r#"{{"choices":[{{{choice}}}]}}"#);
+        assert_eq!(content(&text).as_deref(), expected, "{choice}");
     }
 }
 
@@ -110,6 +136,7 @@ fn the_first_reasoning_field_with_text_counts() {
             Some("c"),
         ),
         (r#""reasoning":{"x":1},"reasoning_content":"d""#, Some("d")),
+        (r#""reasoning":[{"type":"text","text":"i"}]"#, Some("i")),
         (r#""reasoning_text":"e","reasoning":"f""#, Some("f")),
         (r#""reasoning":"g","reasoning_text":"h""#, Some("g")),
         (r#""content":"x""#, None),
