@@ -20,6 +20,7 @@ mod error;
 mod interpolation;
 mod key;
 mod misplaced;
+mod note;
 mod path;
 mod plugins;
 mod provider;
@@ -37,9 +38,8 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub(crate) use interpolation::sole_variable;
 pub use key::KeySource;
-pub use provider::{
-    BaseUrlSource, Note, ProviderFacts, ProxyMode, Resolved, SettingsText, UnreadyModel,
-};
+pub use note::Note;
+pub use provider::{BaseUrlSource, ProviderFacts, ProxyMode, Resolved, SettingsText, UnreadyModel};
 pub use reference::ModelReference;
 pub(crate) use secret::key_binding;
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::environment::Environment;
 use super::error::ConfigError;
 use super::interpolation::interpolate_plain;
-use super::provider::Note;
+use super::note::Note;
 use super::secret::plain;
 use super::{Configuration, ModelReference, path, schema};
 

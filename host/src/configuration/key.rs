@@ -12,12 +12,13 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::environment::Environment;
 use super::error::ConfigError;
-use super::interpolation::{interpolate_plain, is_variable_name, sole_variable};
-use super::provider::Note;
+use super::interpolation::{interpolate_plain, is_variable_name, sole_variable, uses_variables};
+use super::note::Note;
+use super::path;
 use super::secret::{check_header_value, from_reference};
 use crate::credentials::{Profiles, clean_key};
 use crate::plugin::{IdApproval, own_key_variable};
@@ -195,30 +196,74 @@ fn from_configuration(
     }
 }
 
-/// One sentence about a key that is not a key, but the name of a variable as other tools write it:
-/// `$NAME`, `%NAME%`, `{env:NAME}`, `os.environ/NAME`, or the name alone where no such variable is
-/// set. The text is shown only if a variable of the name is set: otherwise it may be a key after all.
+/// One sentence about a key that is not a key, but the name of a variable as other tools write it.
 pub(super) fn foreign_variable(
     key: &str,
     source: &KeySource,
     environment: &Environment<'_>,
 ) -> Option<String> {
-    let (name, is_bare) = variable_in(key)?;
+    let right = own_form(key, environment)?;
+    Some(format!(
+        "the key ({source}) looks like the name of an environment variable, and is sent as it \
+         stands; to send the variable's value, set apiKey to {right}"
+    ))
+}
+
+/// The same about each header of a provider's entry and of its models, before its variables are
+/// put in. `at` is the path of the entry.
+pub(super) fn foreign_headers(
+    entry: &Map<String, Value>,
+    at: &str,
+    environment: &Environment<'_>,
+    notes: &mut Vec<Note>,
+) {
+    let mut look = |headers: Option<&Value>, at: &str| {
+        let headers = headers.and_then(Value::as_object);
+        for (name, value) in headers.into_iter().flatten() {
+            let text = value.as_str().filter(|text| !uses_variables(text));
+            let Some(right) = text.and_then(|text| own_form(text, environment)) else {
+                continue;
+            };
+            let at = path::member(&path::member(at, "headers"), name);
+            notes.push(Note {
+                code: "header-names-variable",
+                message: format!(
+                    "{at} looks like the name of an environment variable, and is sent as it \
+                     stands; to send the variable's value, write {right} in its place"
+                ),
+                path: Some(at),
+            });
+        }
+    };
+    look(entry.get("headers"), at);
+    let request = entry.get("request");
+    look(
+        request.and_then(|request| request.get("headers")),
+        &path::member(at, "request"),
+    );
+    let models = entry.get("models").and_then(Value::as_array);
+    for (place, model) in models.into_iter().flatten().enumerate() {
+        let at = path::element(&path::member(at, "models"), place);
+        look(model.get("headers"), &at);
+    }
+}
+
+/// How a variable is written here that a text names as other tools do: `$NAME`, `%NAME%`,
+/// `{env:NAME}`, `os.environ/NAME`, or the name alone where no such variable is set. The name is
+/// shown only if a variable is set by it: otherwise it may be a secret after all.
+fn own_form(text: &str, environment: &Environment<'_>) -> Option<String> {
+    let (name, is_bare) = variable_in(text)?;
     if is_bare && !name_of_a_secret(name) {
         return None;
     }
     let is_set = environment(name).is_some_and(|value| !value.is_empty());
-    let shown = match (is_set, is_variable_name(name)) {
+    Some(match (is_set, is_variable_name(name)) {
         (true, true) => format!("${{{name}}}"),
         (true, false) => {
             String::from("${NAME}, with a variable whose name is in capitals: no other is read")
         }
         (false, _) => String::from("${NAME}, with the variable's name in capitals"),
-    };
-    Some(format!(
-        "the key ({source}) looks like the name of an environment variable, and is sent as it \
-         stands; to send the variable's value, set apiKey to {shown}"
-    ))
+    })
 }
 
 /// The name of a variable that a text is made of, with or without signs and words around it that
@@ -339,6 +384,35 @@ mod tests {
             "",
         ] {
             assert_eq!(told(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_variable_in_another_tools_words_is_told_of_each_header() {
+        let environment = |name: &str| (name == "MY_KEY").then(|| "sk-1".to_owned());
+        let entry = json!({
+            "headers": {"Authorization": "Bearer $MY_KEY", "X-Team": "red", "X-A": "${MY_KEY}"},
+            "request": {"headers": {"X-Key": "%MY_KEY%", "X-B": "Bearer ${MY_KEY}"}},
+            "models": [{"headers": {"X": "a"}}, {"headers": {"Cookie": "{env:MY_KEY}", "Y": 7}}],
+        });
+        let mut notes = Vec::new();
+        let entry = entry.as_object().unwrap();
+        foreign_headers(entry, "p", &environment, &mut notes);
+        let paths: Vec<_> = notes.iter().flat_map(|note| note.path.as_deref()).collect();
+        assert_eq!(
+            paths,
+            [
+                "p.headers.Authorization",
+                "p.request.headers.X-Key",
+                "p.models[1].headers.Cookie"
+            ]
+        );
+        for note in &notes {
+            let message = &note.message;
+            assert!(
+                message.ends_with("write ${MY_KEY} in its place"),
+                "{message}"
+            );
         }
     }
 

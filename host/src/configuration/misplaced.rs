@@ -5,18 +5,18 @@
 
 use serde_json::{Map, Value};
 
+use super::note::Note;
 use super::path;
-use super::provider::Note;
 
 /// A key that this host reads, and the object that it belongs into.
-struct Key {
+struct Setting {
     name: &'static str,
     home: &'static str,
     /// What has to stand in it. It tells the setting from another of the same name.
     looks_right: fn(&Value) -> bool,
 }
 
-impl Key {
+impl Setting {
     const fn new(name: &'static str, home: &'static str, looks_right: fn(&Value) -> bool) -> Self {
         Self {
             name,
@@ -29,15 +29,15 @@ impl Key {
 /// The object of the entries of providers.
 const PROVIDERS: &str = "models.providers";
 
-const KEYS: [Key; 8] = [
-    Key::new("providers", "models", Value::is_object),
-    Key::new("defaults", "agents", Value::is_object),
-    Key::new("model", "agents.defaults", is_choice),
-    Key::new("primary", "agents.defaults.model", is_reference),
-    Key::new("fallbacks", "agents.defaults.model", Value::is_array),
-    Key::new("baseUrl", PROVIDERS, Value::is_string),
-    Key::new("apiKey", PROVIDERS, is_key),
-    Key::new("order", "auth", Value::is_object),
+const SETTINGS: [Setting; 8] = [
+    Setting::new("providers", "models", Value::is_object),
+    Setting::new("defaults", "agents", Value::is_object),
+    Setting::new("model", "agents.defaults", is_choice),
+    Setting::new("primary", "agents.defaults.model", is_reference),
+    Setting::new("fallbacks", "agents.defaults.model", Value::is_array),
+    Setting::new("baseUrl", PROVIDERS, Value::is_string),
+    Setting::new("apiKey", PROVIDERS, is_key),
+    Setting::new("order", "auth", Value::is_object),
 ];
 
 /// Objects whose keys are looked at, and the keys that are right there.
@@ -50,6 +50,57 @@ const PLACES: [(&str, &[&str]); 7] = [
     ("agents.defaults.model", &["primary", "fallbacks"]),
     ("auth", &["order", "profiles"]),
 ];
+
+/// Settings inside of a provider's entry that the host reads, and the object of the entry that each
+/// belongs into.
+const OF_ENTRY: [Setting; 8] = [
+    Setting::new("baseUrl", "", Value::is_string),
+    Setting::new("timeoutSeconds", "", Value::is_number),
+    Setting::new("allowPrivateNetwork", "request", Value::is_boolean),
+    Setting::new("tls", "request", Value::is_object),
+    Setting::new("proxy", "request", is_proxy),
+    Setting::new("ca", "request.tls", Value::is_string),
+    Setting::new("serverName", "request.tls", Value::is_string),
+    Setting::new("insecureSkipVerify", "request.tls", Value::is_boolean),
+];
+
+/// Objects of an entry whose keys are looked at, and those of [`OF_ENTRY`] that are right there.
+const PLACES_OF_ENTRY: [(&str, &[&str]); 3] = [
+    ("", &["baseUrl", "timeoutSeconds"]),
+    ("request", &["allowPrivateNetwork", "tls", "proxy"]),
+    ("request.tls", &["ca", "serverName", "insecureSkipVerify"]),
+];
+
+/// Takes each key out of a provider's entry that has a meaning for this host elsewhere in it, and
+/// adds a note of it. `at` is the path of the entry; `is_own` tells the keys that the plugin reads.
+pub(super) fn take_from_entry(
+    entry: &mut Map<String, Value>,
+    at: &str,
+    is_own: impl Fn(&str) -> bool,
+    notes: &mut Vec<Note>,
+) {
+    let join = |place: &str| {
+        let names = place.split('.').filter(|name| !name.is_empty());
+        names.fold(at.to_owned(), |at, name| path::member(&at, name))
+    };
+    for (place, known) in PLACES_OF_ENTRY {
+        let mut names = place.split('.').filter(|name| !name.is_empty());
+        let object = names.try_fold(&mut *entry, |object, name| {
+            object.get_mut(name)?.as_object_mut()
+        });
+        let Some(object) = object else { continue };
+        object.retain(|key, value| {
+            let own = known.contains(&key.as_str()) || place.is_empty() && is_own(key);
+            let mut settings = OF_ENTRY.iter().filter(|_| !own);
+            let found = settings.find(|one| is_same(one.name, key) && (one.looks_right)(value));
+            if let Some(setting) = found {
+                let right = path::member(&join(setting.home), setting.name);
+                notes.push(Note::misplaced(path::member(&join(place), key), &right));
+            }
+            found.is_none()
+        });
+    }
+}
 
 /// Adds a note for each key of `root` that has a meaning elsewhere. `provider`: whose settings are
 /// read.
@@ -66,41 +117,42 @@ pub(super) fn notes(root: &Map<String, Value>, provider: &str, notes: &mut Vec<N
             let Some(right) = right.filter(|right| *right != at) else {
                 continue;
             };
-            notes.push(Note {
-                code: "misplaced-setting",
-                message: format!("{at} has no effect here; it belongs at {right}"),
-                path: Some(at),
-            });
+            notes.push(Note::misplaced(at, &right));
         }
     }
 }
 
 /// Where a key belongs that stands at another place.
 fn home(place: &str, key: &str, value: &Value, provider: &str, known: &[&str]) -> Option<String> {
-    let elsewhere = KEYS.iter().find(|known| is_same(known.name, key));
-    if let Some(known) = elsewhere.filter(|known| (known.looks_right)(value)) {
-        let home = match known.home {
-            PROVIDERS => path::member(PROVIDERS, provider),
-            home => home.to_owned(),
-        };
-        return Some(path::member(&home, known.name));
+    if let Some((home, name)) = setting(key, value, provider) {
+        return Some(path::member(&home, name));
     }
-    if is_same("agents", key) && place.is_empty() && !value.is_null() {
-        // The key and what stands in it are misplaced together.
-        if value.get("model").is_some_and(is_choice) {
-            return Some("agents.defaults".to_owned());
-        }
-    }
-    // A name that is known here, spelled in another way.
+    // A name that is known here, spelled in another way. What stands in it may be misplaced as well.
     let near = known.iter().find(|name| is_same(name, key));
-    if let Some(name) = near.filter(|_| value.is_object()) {
-        return Some(path::member(place, name));
+    if let (Some(name), Some(inner)) = (near, value.as_object()) {
+        let right = path::member(place, name);
+        let mut homes = inner
+            .iter()
+            .filter_map(|(key, value)| setting(key, value, provider));
+        let other = homes.find(|(home, _)| *home != right);
+        return Some(other.map_or(right, |(home, _)| home));
     }
     // The provider's entry itself.
     let is_entry = value.get("baseUrl").is_some() || value.get("models").is_some();
     let is_outside = matches!(place, "" | "models" | "agents" | "agents.defaults");
     (is_outside && is_entry && key.trim().to_lowercase() == provider)
         .then(|| path::member(PROVIDERS, provider))
+}
+
+/// The object that a setting belongs into, and its name there.
+fn setting(key: &str, value: &Value, provider: &str) -> Option<(String, &'static str)> {
+    let mut settings = SETTINGS.iter();
+    let found = settings.find(|one| is_same(one.name, key) && (one.looks_right)(value))?;
+    let home = match found.home {
+        PROVIDERS => path::member(PROVIDERS, provider),
+        home => home.to_owned(),
+    };
+    Some((home, found.name))
 }
 
 /// Whether two keys differ in case, in the signs between words and in a final `s` only.
@@ -120,6 +172,11 @@ fn is_reference(value: &Value) -> bool {
 /// A model reference, or an object of them.
 fn is_choice(value: &Value) -> bool {
     is_reference(value) || value.get("primary").is_some() || value.get("fallbacks").is_some()
+}
+
+/// A URL, or an object that says which.
+fn is_proxy(value: &Value) -> bool {
+    value.is_string() || value.is_object()
 }
 
 fn is_key(value: &Value) -> bool {
@@ -205,6 +262,59 @@ mod tests {
             let message = format!("{at} has no effect here; it belongs at {right}");
             assert_eq!(told(text), [(at.to_owned(), message)], "{text}");
         }
+    }
+
+    #[test]
+    fn a_setting_at_a_wrong_place_of_an_entry_is_told_and_taken_out() {
+        for (text, at, right) in [
+            (
+                "{allowPrivateNetwork: true}",
+                "p.allowPrivateNetwork",
+                "p.request.allowPrivateNetwork",
+            ),
+            ("{tls: {ca: 'x'}}", "p.tls", "p.request.tls"),
+            ("{ca: 'x'}", "p.ca", "p.request.tls.ca"),
+            ("{base_url: 'x'}", "p.base_url", "p.baseUrl"),
+            ("{request: {ca: 'x'}}", "p.request.ca", "p.request.tls.ca"),
+            (
+                "{request: {timeoutSeconds: 5}}",
+                "p.request.timeoutSeconds",
+                "p.timeoutSeconds",
+            ),
+            (
+                "{request: {tls: {allowPrivateNetwork: true}}}",
+                "p.request.tls.allowPrivateNetwork",
+                "p.request.allowPrivateNetwork",
+            ),
+            (
+                "{request: {tls: {proxy: 'x'}}}",
+                "p.request.tls.proxy",
+                "p.request.proxy",
+            ),
+        ] {
+            let mut entry: Map<String, Value> = json5::from_str(text).unwrap();
+            let mut notes = Vec::new();
+            take_from_entry(&mut entry, "p", |_| false, &mut notes);
+            let message = format!("{at} has no effect here; it belongs at {right}");
+            let told: Vec<_> = notes.iter().map(|note| &note.message).collect();
+            assert_eq!(told, [&message], "{text}");
+            let mut again = Vec::new();
+            take_from_entry(&mut entry, "p", |_| false, &mut again);
+            assert_eq!(again, [], "{text}");
+        }
+        for text in [
+            "{baseUrl: 'x', timeoutSeconds: 5, models: [], name: 'n', request: {proxy: 'x'}}",
+            "{request: {allowPrivateNetwork: true, tls: {ca: 'x', serverName: 'y', key: 'k'}}}",
+            "{tls: true, ca: {}, request: 'x'}",
+        ] {
+            let mut entry: Map<String, Value> = json5::from_str(text).unwrap();
+            let (before, mut notes) = (entry.clone(), Vec::new());
+            take_from_entry(&mut entry, "p", |_| false, &mut notes);
+            assert_eq!((entry, notes), (before, Vec::new()), "{text}");
+        }
+        let mut entry = Map::from_iter([(String::from("ca"), Value::from("x"))]);
+        take_from_entry(&mut entry, "p", |key| key == "ca", &mut Vec::new());
+        assert!(entry.contains_key("ca"), "the plugin reads it");
     }
 
     #[test]

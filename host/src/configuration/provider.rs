@@ -17,6 +17,7 @@ use super::base_url::BaseUrl;
 use super::environment::Environment;
 use super::error::ConfigError;
 use super::key::{self, KeySource};
+use super::note::Note;
 use super::schema::Schema;
 use super::secret::{Resolver, key_binding};
 use super::{Configuration, agents, base_url, misplaced, path};
@@ -71,18 +72,6 @@ pub struct SettingsText {
     pub discover: bool,
     /// Model id and JSON object: `agents.defaults.models["<id>/<model>"].params`.
     pub models: Vec<(String, String)>,
-}
-
-/// Something that is not an error and that a user should be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Note {
-    /// Stable name in kebab-case, such as `unsupported-setting`.
-    pub code: &'static str,
-    /// Where it stands in the configuration.
-    pub path: Option<String>,
-    /// One sentence.
-    pub message: String,
 }
 
 /// A declared model of which a header uses a variable that is not set. Its
@@ -197,6 +186,10 @@ impl Configuration {
             &mut notes,
         );
 
+        let schema = Schema::parse(facts.config_schema.unwrap_or_default());
+        let is_own = |key: &str| schema.names(key);
+        misplaced::take_from_entry(&mut entry, &at, is_own, &mut notes);
+        key::foreign_headers(&entry, &at, environment, &mut notes);
         let transport = Transport::take(&mut entry, &at)?;
         // What the host reads itself, whether or not the plugin may see it.
         let mut base_url = match named {
@@ -221,7 +214,6 @@ impl Configuration {
         let allow_private = allow_private(&entry, &at)?;
         let timeout = timeout(&entry, &at)?;
 
-        let schema = Schema::parse(facts.config_schema.unwrap_or_default());
         schema.retain_named(&mut entry, &at, &mut notes);
         let mut resolver = Resolver::new(environment, mint);
         resolver.entry(&mut entry, &at)?;

@@ -18,8 +18,8 @@
 
 use serde_json::{Map, Value};
 
+use super::note::Note;
 use super::path;
-use super::provider::Note;
 use super::secret::looks_like_a_key;
 
 /// Most schemas that apply to one value at the same time, its branches included. The schema is the
@@ -110,6 +110,13 @@ impl Schema {
         Self {
             root: serde_json::from_str(text).unwrap_or(Value::Null),
         }
+    }
+
+    /// Whether `properties` has a field of the entry by this name.
+    pub(super) fn names(&self, key: &str) -> bool {
+        let schemas = self.branches(&[&self.root]);
+        let mut properties = schemas.iter().filter_map(|schema| schema.get("properties"));
+        properties.any(|fields| fields.get(key).is_some())
     }
 
     /// Sets the value of each field to `null` that the schema does not name. A note tells of each

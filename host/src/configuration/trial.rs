@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Configuration;
 use super::error::ConfigError;
-use super::provider::Note;
+use super::note::Note;
 use super::schema::Schema;
 use super::secret::Resolver;
 

@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::policy::visible::escaped;
+
 /// How a recording may have ended, as `timing.end`.
 const ENDS: &[&str] = &["complete", "closed", "silent"];
 
@@ -103,14 +105,7 @@ fn wrong(field: &str, value: &Value, allowed: &str) -> String {
     if shown.len() < text.len() {
         shown.push('…');
     }
-    // JSON leaves some control characters as they are.
-    let shown: String = shown
-        .chars()
-        .map(|one| match one.is_control() {
-            true => one.escape_unicode().to_string(),
-            false => one.to_string(),
-        })
-        .collect();
+    let shown = escaped(&shown);
     format!("{field} is {shown}; allowed is {allowed}")
 }
 

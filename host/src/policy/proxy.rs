@@ -7,6 +7,7 @@ use super::origin::{Origin, OriginError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
+use percent_encoding::percent_decode_str;
 use std::fmt;
 use url::Url;
 use zeroize::Zeroizing;
@@ -168,18 +169,7 @@ fn credentials(url: &Url) -> Result<Option<Credentials>, ProxyUrlError> {
 
 /// A part of a URL without its percent-encoding.
 fn decoded(text: &str) -> Result<Zeroizing<String>, ProxyUrlError> {
-    let bytes = text.as_bytes();
-    let mut plain = Zeroizing::new(Vec::with_capacity(bytes.len()));
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escaped = (byte == b'%').then(|| bytes.get(at + 1..at + 3)).flatten();
-        let value = escaped
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        plain.push(value.unwrap_or(byte));
-        at += if value.is_some() { 3 } else { 1 };
-    }
+    let plain: Zeroizing<Vec<u8>> = Zeroizing::new(percent_decode_str(text).collect());
     if plain.iter().any(u8::is_ascii_control) {
         return Err(ProxyUrlError::Credentials("holds a control character"));
     }

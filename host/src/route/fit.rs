@@ -125,7 +125,7 @@ pub(super) fn too_large(error: &Error) -> Option<u64> {
     error.limit().filter(|_| oversize)
 }
 
-/// The limit that fits into a context of `window` tokens. `counted` is the size
+/// The limit that fits into a context of `window` tokens, or into an answer of as many. `counted` is the size
 /// of the prompt; without it, it is what the server said, and without that the
 /// most that it can have. At least 1: what then still does not fit is the prompt,
 /// and the server says so.
@@ -144,7 +144,11 @@ pub(super) fn refitted(
         .requested()
         .and_then(|sum| sum.checked_sub(asked))
         .filter(|prompt| *prompt > 0 && *prompt < window);
-    let room = match (counted.map(u64::from).or(said), most) {
+    let counted = counted.map(u64::from);
+    let room = match (counted.or(said), most) {
+        // A prompt that alone fills the context would be what the server refused: this is the most
+        // that it allows any answer.
+        (Some(prompt), _) if prompt >= window && asked > window => window,
         (Some(prompt), _) => window.saturating_sub(prompt),
         (None, Some(most)) if most < window => window - most,
         // A prompt of many bytes is far fewer tokens; half of what there is

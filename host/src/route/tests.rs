@@ -339,9 +339,11 @@ async fn a_wait_beyond_the_budget_ends_the_chat_and_says_so() {
 
 #[tokio::test]
 async fn a_limit_that_is_too_large_is_refitted_once() {
-    // By the count, by what the server said, and by the most that it can be.
-    let cases: [(Option<u32>, Failure, u32); 3] = [
+    // By the count, by what the server said, and by the most that it can be. A prompt beyond the
+    // limit shows that the limit is that of any answer.
+    let cases: [(Option<u32>, Failure, u32); 4] = [
         (Some(48), limit_too_large, 2000),
+        (Some(5000), limit_too_large, 2048),
         (None, sum_too_large, 548),
         (None, limit_too_large, 2048 - 1024 - 16 - 1),
     ];

@@ -23,18 +23,8 @@ async fn server() -> (String, String) {
     let key = KeyPair::generate().expect("a key");
     let authority = params.self_signed(&key).expect("a certificate").pem();
     let issuer = Issuer::new(params, key);
-    let key = KeyPair::generate().expect("a key");
-    let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
-        .and_then(|params| params.signed_by(&key, &issuer))
-        .expect("a certificate");
-    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .expect("a server");
-    (serve(config).await, authority)
+    let (certificate, key) = signed(&issuer, "127.0.0.1");
+    (serve(&certificate, &key).await, authority)
 }
 
 /// A server that shows a certificate of its own making, which is marked as an authority's, as
@@ -44,6 +34,11 @@ async fn self_signed(params: CertificateParams) -> (String, String) {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().expect("a key");
     let certificate = params.self_signed(&key).expect("a certificate");
+    (serve(&certificate, &key).await, certificate.pem())
+}
+
+/// Serves one model behind a certificate; the base URL.
+async fn serve(certificate: &rcgen::Certificate, key: &KeyPair) -> String {
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -51,11 +46,6 @@ async fn self_signed(params: CertificateParams) -> (String, String) {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)
         .expect("a server");
-    (serve(config).await, certificate.pem())
-}
-
-/// Serves one model; the base URL.
-async fn serve(config: ServerConfig) -> String {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

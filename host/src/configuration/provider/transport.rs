@@ -207,7 +207,13 @@ impl Reader<'_> {
             Some(directory) => directory.join(name),
             None => name,
         };
-        let pem = document::read(&name, LARGEST_PEM)?;
+        let pem = document::read(&name, LARGEST_PEM).map_err(|error| match error {
+            ConfigError::Read { file, cause } => {
+                let cause = format!("{cause}; {at} names it, where {} may stand", kind.allowed);
+                ConfigError::Read { file, cause }
+            }
+            other => other,
+        })?;
         if kind.is_in(&pem) {
             return Ok(Some(pem));
         }
