@@ -36,7 +36,7 @@ pub(crate) fn error(data: &[u8]) {
         401 => assert_eq!(error.kind, ErrorKind::Authentication),
         403 => assert_eq!(error.kind, ErrorKind::Permission),
         425 | 429 => assert_eq!(error.kind, ErrorKind::RateLimited),
-        500.. => assert!(error.retryable),
+        500.. => assert!(error.retryable || says_not_to_retry(&headers)),
         _ => {}
     }
     if error.kind == ErrorKind::ContextOverflow {
@@ -59,4 +59,10 @@ pub(crate) fn error(data: &[u8]) {
     if kind == TransportFailureKind::Denied {
         assert!(!error.retryable && !error.request_sent);
     }
+}
+
+/// Whether the server says by a header that the request will fail again.
+fn says_not_to_retry(headers: &[(String, Vec<u8>)]) -> bool {
+    let is_it = |name: &str| name.eq_ignore_ascii_case("x-should-retry");
+    headers.iter().any(|(name, _)| is_it(name))
 }

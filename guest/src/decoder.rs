@@ -38,7 +38,6 @@ mod think;
 use answer::{Answer, End};
 use chunk::Chunk;
 use sniff::{Content, Sniffer};
-use surrogates::Mended;
 use template::Template;
 
 /// Longest whole (not streamed) answer, in bytes.
@@ -376,9 +375,21 @@ impl Decoder {
 
     /// A whole answer to a streaming request; proxies do that.
     fn whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), Error> {
-        let (text, mended) = (text::lossy(body), OnceCell::new());
-        let chunk = parse(&text, None, &mended)
-            .map_err(|why| unread(&self.context, self.status, &why, body))?;
+        let (text, marked) = (text::lossy(body), OnceCell::new());
+        let json = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
+        let chunk = match parse(json, &marked) {
+            Ok(chunk) => chunk,
+            Err(why) => {
+                // The error of a stream, without the field around it.
+                let line = json.lines().next().unwrap_or_default();
+                return Err(match chunk::parse(line) {
+                    Ok(chunk) if chunk.is_error => {
+                        error::from_event(&self.context, self.status, line.as_bytes())
+                    }
+                    _ => unread(&self.context, self.status, &why, body),
+                });
+            }
+        };
         if chunk.is_error {
             return Err(error::from_event(&self.context, self.status, body));
         }
@@ -449,6 +460,14 @@ fn has_whole_lines(data: &[u8]) -> bool {
     lines.any(|line| raw_json::is_object(line.trim_ascii()))
 }
 
+/// Whether a line has the form of a field, as events may have more of than this reads.
+fn is_field(line: &[u8]) -> bool {
+    let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+    let name = line.get(..colon).unwrap_or_default();
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !name.is_empty() && name.iter().all(in_name)
+}
+
 /// What a stream said beside its answer, in one line: a web page by its title.
 fn stray_words(stray: &[u8]) -> String {
     let title = quote::html_title(&text::lossy(stray));
@@ -490,6 +509,7 @@ impl Data<'_> {
             sse::Found::Data => {}
             sse::Found::Error => return Err(error::from_event(context, status, data)),
             sse::Found::Stray => {
+                self.answer.has_lines |= !data.split(|byte| *byte == b'\n').all(is_field);
                 self.answer.keep_stray(data);
                 return Ok(false);
             }
@@ -526,10 +546,8 @@ impl Data<'_> {
             self.answer.keep_stray(data);
             return Ok(false);
         }
-        let (text, mended) = (text::lossy(data), OnceCell::new());
-        let begun = self.answer.half.map(|(first, _)| first);
-        let mut chunk =
-            parse(&text, begun, &mended).map_err(|why| unread(context, status, &why, data))?;
+        let (text, marked) = (text::lossy(data), OnceCell::new());
+        let chunk = parse(&text, &marked).map_err(|why| unread(context, status, &why, data))?;
         if chunk.is_error {
             return Err(error::from_event(context, status, data));
         }
@@ -537,27 +555,12 @@ impl Data<'_> {
             // It is no piece of the answer. Perhaps it says why there is none.
             self.answer.keep_stray(data);
         }
-        let mended = mended.get();
-        if mended.is_some_and(|mended| mended.is_joined) {
-            self.answer.half = None;
-        }
-        let first = mended.and_then(|mended| mended.first);
-        let mut half = self.answer.half.filter(|_| chunk.brings_nothing());
-        if half.is_none() {
-            self.answer.give_half(out);
-        }
-        if let Some(first) = first {
-            half = template::take_half(&mut chunk).map(|place| (first, place));
-            // The next event must be looked at.
-            self.template.forget();
-        }
         if let Some(source) = source {
             self.template.learn(source, &chunk);
         }
         self.answer
             .chunk(chunk, false, out)
             .map_err(|limit| too_much(context, status, limit))?;
-        self.answer.half = half;
         Ok(false)
     }
 }
@@ -593,7 +596,7 @@ fn ends_well(
     Err(Error {
         status: Some(status),
         request_sent: true,
-        retryable: true,
+        retryable: kind == ErrorKind::Server || !answer.started,
         ..Error::new(kind, error::say(context, &what, "", ""))
     })
 }
@@ -608,21 +611,19 @@ fn quoting(context: &Context, status: u16, what: &str, bytes: &[u8]) -> Error {
     protocol(context, status, &text::concat(&[what, "\"", &quoted, ask]))
 }
 
-/// Parses a piece, or a whole answer, in which lone halves of surrogate pairs are mended if need be.
-/// `begun`: the first half at the end of the piece before. `mended` keeps what was mended.
-fn parse<'t>(
-    text: &'t str,
-    begun: Option<u32>,
-    mended: &'t OnceCell<Mended>,
-) -> Result<Chunk<'t>, Malformed> {
+/// Parses a piece, or a whole answer. If it holds lone halves of surrogate pairs, `marked` keeps its
+/// text in which they are marked.
+fn parse<'t>(text: &'t str, marked: &'t OnceCell<String>) -> Result<Chunk<'t>, Malformed> {
     let why = match chunk::parse(text) {
         Err(why) if why.what() != chunk::CROWDED => why,
         outcome => return outcome,
     };
-    let Some(found) = surrogates::mend(text, begun) else {
+    let Some(found) = surrogates::mark(text) else {
         return Err(why);
     };
-    chunk::parse(&mended.get_or_init(|| found).text)
+    let mut chunk = chunk::parse(marked.get_or_init(|| found))?;
+    chunk.is_marked = true;
+    Ok(chunk)
 }
 
 /// The error of a piece that does not parse.

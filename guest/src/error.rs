@@ -74,6 +74,8 @@ pub fn from_response(
     error.code = words.code;
     error.request_sent = true;
     error.retry_after_ms = retry_after::wait_ms(headers);
+    // As OpenAI's servers tell its clients.
+    error.retryable &= retry_after::header(headers, "x-should-retry") != Some("false");
     error
 }
 
@@ -97,7 +99,7 @@ fn told(context: &Context, status: u16, data: &[u8], result: &str) -> Error {
     let words = body::read(data);
     let named = words.code.as_deref().and_then(status_of);
     let as_status = words.number.or(named);
-    let as_status = as_status.or_else(|| about_address(&words.message).then_some(404));
+    let as_status = as_status.or_else(|| status_of_words(&words.message));
     let mut error = judge(context, as_status.unwrap_or(500), &words);
     if as_status.is_none() && error.kind == ErrorKind::Server {
         // The server's words are all that is known.
@@ -298,7 +300,14 @@ fn judge(context: &Context, status: u16, words: &Words) -> Error {
             true,
             "the server waited too long for the request",
         ),
-        425 | 429 => plain(ErrorKind::RateLimited, true, "wait, then try again"),
+        425 | 429 => match is_lasting(words) {
+            false => plain(ErrorKind::RateLimited, true, "wait, then try again"),
+            true => plain(
+                ErrorKind::RateLimited,
+                false,
+                "the same request will be refused again; raise the limit, or send less",
+            ),
+        },
         502 | 504 => plain(
             ErrorKind::Overloaded,
             true,
@@ -348,6 +357,33 @@ fn too_long(words: &Words) -> Option<Error> {
     })
 }
 
+/// Whether a limit of a rate will still be exceeded after a wait: the credit is used up, or the
+/// request alone is more than the limit (OpenAI).
+fn is_lasting(words: &Words) -> bool {
+    let code = words.code.as_deref().unwrap_or_default();
+    let said = words.message.to_ascii_lowercase();
+    text::has(code, "insufficient_quota") || text::has(&said, "request too large for ")
+}
+
+/// The status that an error's words stand for, where no code of it is known.
+fn status_of_words(message: &str) -> Option<u16> {
+    let said = message.to_ascii_lowercase();
+    let any = |words: &[&str]| words.iter().any(|words| text::has(&said, words));
+    if any(&[
+        "unauthorized",
+        "not authenticated",
+        "authentication",
+        "invalid api key",
+    ]) {
+        return Some(401);
+    }
+    let is_model = text::has(&said, "model") && any(&MISSING);
+    (is_model || about_address(message)).then_some(404)
+}
+
+/// Words about what is not there.
+const MISSING: [&str; 4] = ["does not exist", "not found", "not exist", "unknown"];
+
 /// Whether the words are about a path that the server does not have.
 fn about_address(message: &str) -> bool {
     let said = message.to_ascii_lowercase();
@@ -378,9 +414,7 @@ fn not_found(context: &Context, words: &Words) -> Error {
     let about_model = words.param.as_deref() == Some("model")
         || words.code.as_deref() == Some("model_not_found")
         || text::has(&words_said, "model")
-            && ["does not exist", "not found", "not exist", "unknown"]
-                .iter()
-                .any(|phrase| text::has(&words_said, phrase));
+            && MISSING.iter().any(|phrase| text::has(&words_said, phrase));
     if words.from_api && about_model {
         return Error::new(
             ErrorKind::ModelNotFound,

@@ -56,10 +56,12 @@ pub(super) enum NoList {
 pub(super) fn models(body: &str) -> Result<(Vec<Model>, usize), NoList> {
     let text = body.strip_prefix("\u{feff}").unwrap_or(body);
     let value = Raw::parse(text).map_err(|_| NoList::Other("something that is not JSON"))?;
-    if error::says_error(value) {
+    let list = list(value, MAX_DEPTH);
+    let has_rows = list.as_ref().is_some_and(|list| !list.is_empty());
+    if error::says_error(value, has_rows) {
         return Err(NoList::Error);
     }
-    let Some(list) = list(value, MAX_DEPTH) else {
+    let Some(list) = list else {
         return Err(NoList::Other("JSON that has no list of models"));
     };
     let listed = list.len();

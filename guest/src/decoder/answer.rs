@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use super::calls::{Calls, TooMuch};
 use super::chunk::{self, Chunk, Delta};
+use super::surrogates;
 use super::template::Place;
 use super::think::Think;
 use crate::error::quote;
@@ -57,8 +58,13 @@ pub(super) struct Answer {
     said: bool,
     /// Data and lines of the stream that say nothing of the answer.
     stray: Vec<u8>,
-    /// The first half of a surrogate pair that the last piece ended with, and where its text goes.
-    pub half: Option<(u32, Place)>,
+    /// There were lines among them that are no fields of a stream of events.
+    pub has_lines: bool,
+    /// The first half of a surrogate pair that the content ended with, and the thinking.
+    half_said: Option<u32>,
+    half_thought: Option<u32>,
+    /// Such a half waits, or halves are marked in the piece that is taken.
+    joins: bool,
     choices: Choices,
     /// Given out behind the start.
     notes: Vec<Note>,
@@ -116,7 +122,10 @@ impl Answer {
             thought: false,
             said: false,
             stray: Vec::new(),
-            half: None,
+            has_lines: false,
+            half_said: None,
+            half_thought: None,
+            joins: false,
             choices: Choices {
                 ours: 0,
                 last: None,
@@ -134,10 +143,18 @@ impl Answer {
         whole: bool,
         out: &mut Vec<Event>,
     ) -> Result<(), TooMuch> {
+        let marked = chunk.is_marked;
+        self.joins |= marked;
+        self.calls.joins = marked;
         if !self.started {
             self.started = true;
-            let short =
-                |text: chunk::Text<'_>| quote::cut(&text.0.unwrap_or_default(), MAX_ID).to_owned();
+            let short = |text: chunk::Text<'_>| {
+                let text = text.0.unwrap_or_default();
+                match marked {
+                    true => quote::cut(&surrogates::join_whole(&text), MAX_ID).to_owned(),
+                    false => quote::cut(&text, MAX_ID).to_owned(),
+                }
+            };
             self.id = short(chunk.id);
             out.push(Event::Start {
                 id: self.id.clone(),
@@ -163,26 +180,41 @@ impl Answer {
             }
             let reason = choice.finish_reason.0;
             if let Some(reason) = reason.filter(|word| !is_no_reason(word)) {
-                self.reason = Some(match &*reason.to_ascii_lowercase() {
+                let reason = match &*reason.to_ascii_lowercase() {
                     "stop" => FinishReason::Stop,
                     "length" => FinishReason::Length,
                     "tool_calls" | "function_call" => FinishReason::ToolCalls,
                     "content_filter" => FinishReason::ContentFilter,
                     _ => FinishReason::Other(quote::quote(&reason, MAX_REASON)),
-                });
+                };
+                // A gateway may end with a word of its own what the server broke off.
+                if self.reason.is_none()
+                    || is_cut(&reason)
+                    || !self.reason.as_ref().is_some_and(is_cut)
+                {
+                    self.reason = Some(reason);
+                }
                 self.let_go(out);
                 // A reason may stand beside every piece, and a gateway may give it before the last.
                 self.calls.end(true, &self.id, out);
             }
         }
+        if self.joins {
+            self.joins = self.half_said.is_some() || self.half_thought.is_some();
+            self.calls.joins = false;
+        }
         Ok(())
     }
 
-    /// Gives U+FFFD for half of a surrogate pair whose other half does not come.
-    pub(super) fn give_half(&mut self, out: &mut Vec<Event>) {
-        if let Some((_, place)) = self.half.take() {
-            // It fails only where the arguments are too long already.
-            let _ = self.piece(place, Cow::Borrowed("\u{FFFD}"), out);
+    /// Gives U+FFFD for halves of surrogate pairs whose other halves do not come.
+    fn give_halves(&mut self, out: &mut Vec<Event>) {
+        let other = || Cow::Borrowed("\u{FFFD}");
+        self.joins = false;
+        if self.half_thought.take().is_some() {
+            self.thinking(other(), out);
+        }
+        if self.half_said.take().is_some() {
+            self.content(other(), out);
         }
     }
 
@@ -226,6 +258,7 @@ impl Answer {
         }
         if let Some(text) = delta.content.take() {
             match whole {
+                true if self.joins => self.whole_content(&surrogates::join_whole(&text), out),
                 true => self.whole_content(&text, out),
                 false => self.content(text, out),
             }
@@ -275,7 +308,13 @@ impl Answer {
         Ok(())
     }
 
-    fn thinking(&mut self, text: Cow<'_, str>, out: &mut Vec<Event>) {
+    fn thinking(&mut self, mut text: Cow<'_, str>, out: &mut Vec<Event>) {
+        if self.joins {
+            text = Cow::Owned(surrogates::join(&text, &mut self.half_thought));
+            if text.is_empty() {
+                return;
+            }
+        }
         self.went_on |= self.reason.is_some();
         self.calls.tell(&self.id, out);
         self.think.stop(out);
@@ -283,7 +322,13 @@ impl Answer {
         out.push(Event::Reasoning(text.into_owned()));
     }
 
-    fn content(&mut self, text: Cow<'_, str>, out: &mut Vec<Event>) {
+    fn content(&mut self, mut text: Cow<'_, str>, out: &mut Vec<Event>) {
+        if self.joins {
+            text = Cow::Owned(surrogates::join(&text, &mut self.half_said));
+            if text.is_empty() {
+                return;
+            }
+        }
         self.went_on |= self.reason.is_some();
         self.calls.tell(&self.id, out);
         let from = out.len();
@@ -308,7 +353,7 @@ impl Answer {
     /// The good end: account, notes, finish. `let_go` and the ends of the calls
     /// stand here for calls that began after the finish reason.
     pub(super) fn end(&mut self, end: End, out: &mut Vec<Event>) {
-        self.give_half(out);
+        self.give_halves(out);
         self.let_go(out);
         self.calls.end(false, &self.id, out);
         let had_usage = self.account(UsageSource::Final, out);
@@ -350,14 +395,12 @@ impl Answer {
         let Some(FinishReason::Other(word)) = &self.reason else {
             return None;
         };
-        let broken = ["abort", "error"];
-        let is_broken = broken.iter().any(|known| word.eq_ignore_ascii_case(known));
-        is_broken.then_some(word)
+        is_broken_off(word).then_some(word)
     }
 
     /// The bad end: nothing that came is lost.
     pub(super) fn break_off(&mut self, out: &mut Vec<Event>) {
-        self.give_half(out);
+        self.give_halves(out);
         self.let_go(out);
         self.calls.tell(&self.id, out);
         self.account(UsageSource::Interim, out);
@@ -383,6 +426,17 @@ impl Answer {
             note(
                 "no-done",
                 "the stream ended after its finish reason, but without [DONE]".to_owned(),
+            );
+        }
+        if self.has_lines && !self.stray.is_empty() {
+            let quoted = quote::quote_bytes(&self.stray, quote::MAX_SNIPPET);
+            let what = "the stream held lines that are no part of the answer: ";
+            note("foreign-lines", text::concat(&[what, "\"", &quoted, "\""]));
+        }
+        if self.calls.nameless {
+            note(
+                "tool-call-without-name",
+                "the server sent a tool call that names no function".to_owned(),
             );
         }
         if self.calls.shared_id {
@@ -469,6 +523,22 @@ impl Answer {
             }
         }
     }
+}
+
+/// Whether a finish reason says that the answer is not whole.
+fn is_cut(reason: &FinishReason) -> bool {
+    match reason {
+        FinishReason::Length | FinishReason::ContentFilter => true,
+        FinishReason::Other(word) => is_broken_off(word),
+        _ => false,
+    }
+}
+
+/// Whether a finish reason of the server's own says that it gave the answer up.
+fn is_broken_off(word: &str) -> bool {
+    ["abort", "error"]
+        .iter()
+        .any(|known| word.eq_ignore_ascii_case(known))
 }
 
 /// Whether a server writes this word where there is no finish reason yet.

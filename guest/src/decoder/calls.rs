@@ -16,7 +16,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::chunk;
+use super::{chunk, surrogates};
 use crate::number::push_integer;
 use crate::raw_json::Raw;
 use crate::text;
@@ -51,9 +51,12 @@ pub(super) struct Calls {
     told: u32,
     /// Bytes held by `calls`.
     bytes: usize,
-    /// The newest call has a name and no arguments, and the caller was not told of it: the name may
-    /// go on.
+    /// A call has a name and no arguments, and the caller was not told of it: the name may go on.
     waits: bool,
+    /// Halves of surrogate pairs are marked in the piece that is taken.
+    pub joins: bool,
+    /// A call ended without a name.
+    pub nameless: bool,
     /// Pieces came for a call that had ended.
     pub late: bool,
     /// Two calls came with one id.
@@ -72,6 +75,8 @@ struct Call {
     id: String,
     name: String,
     arguments: String,
+    /// The first half of a surrogate pair that the arguments ended with.
+    half: Option<u32>,
     /// How far the arguments are.
     progress: Progress,
     /// A piece that went on with it had the name again, or another id: the server does that with
@@ -115,9 +120,14 @@ impl Calls {
         out: &mut Vec<Event>,
     ) -> Result<(), TooMuch> {
         let position = piece.index;
-        let id = piece.id.0;
-        let name = piece.function.name.0;
+        let mut id = piece.id.0;
+        let mut name = piece.function.name.0;
         let arguments = piece.function.arguments.0;
+        if self.joins {
+            for text in [&mut id, &mut name].into_iter().flatten() {
+                *text = Cow::Owned(surrogates::join_whole(text));
+            }
+        }
 
         let added = [&id, &name, &arguments]
             .iter()
@@ -138,13 +148,13 @@ impl Calls {
             }
             None => {
                 let echoes = self.echoes(position, texts);
-                self.tell(answer, out);
                 self.calls.push(Call {
                     position,
                     server_id: None,
                     id: String::new(),
                     name: String::new(),
                     arguments: String::new(),
+                    half: None,
                     progress: Progress::default(),
                     repeats: false,
                     echoes,
@@ -154,10 +164,6 @@ impl Calls {
                 self.calls.len() - 1
             }
         };
-        let is_newest = index + 1 == self.calls.len();
-        if !is_newest {
-            self.tell(answer, out);
-        }
         let Some(call) = self.calls.get_mut(index) else {
             return Ok(());
         };
@@ -177,11 +183,18 @@ impl Calls {
         if piece.function.is_foreign {
             self.foreign.push(call.name.clone());
         }
+        let arguments = match arguments {
+            Some(text) if self.joins || call.half.is_some() => {
+                let joined = surrogates::join(&text, &mut call.half);
+                Some(Cow::Owned(joined)).filter(|text: &Cow<'_, str>| !text.is_empty())
+            }
+            arguments => arguments,
+        };
         let Some(arguments) = arguments else {
             if call.number.is_none() && !call.name.is_empty() {
-                self.waits = is_newest && call.arguments.is_empty();
-                if !self.waits {
-                    self.start(index, answer, out);
+                match call.arguments.is_empty() {
+                    true => self.waits = true,
+                    false => self.start(index, answer, out),
                 }
             }
             return Ok(());
@@ -193,17 +206,29 @@ impl Calls {
                 delta: arguments.into_owned(),
             });
         } else if !call.name.is_empty() {
-            self.waits = false;
+            if self.waits {
+                // In the server's order.
+                self.tell_before(index, answer, out);
+                self.waits = self.calls.iter().skip(index + 1).any(Call::waits);
+            }
             self.start(index, answer, out);
         }
         Ok(())
     }
 
-    /// Tells of the newest call if its name may have gone on until now, because something else
-    /// comes.
+    /// Tells of the calls whose names may have gone on until now, because something else comes.
     pub(super) fn tell(&mut self, answer: &str, out: &mut Vec<Event>) {
-        if core::mem::take(&mut self.waits) && !self.calls.last().is_some_and(|call| call.echoes) {
-            self.start(self.calls.len() - 1, answer, out);
+        if core::mem::take(&mut self.waits) {
+            self.tell_before(self.calls.len(), answer, out);
+        }
+    }
+
+    /// Tells of those before a call.
+    fn tell_before(&mut self, end: usize, answer: &str, out: &mut Vec<Event>) {
+        for index in 0..end {
+            if self.calls.get(index).is_some_and(Call::waits) {
+                self.start(index, answer, out);
+            }
         }
     }
 
@@ -235,6 +260,13 @@ impl Calls {
             if call.ended {
                 continue;
             }
+            if !valid_only && call.half.take().is_some() {
+                call.arguments.push(char::REPLACEMENT_CHARACTER);
+                out.extend(call.number.map(|index| Event::ToolCallArguments {
+                    index,
+                    delta: String::from(char::REPLACEMENT_CHARACTER),
+                }));
+            }
             let mut valid = Raw::parse(&call.arguments).is_ok();
             if valid_only && !valid {
                 continue;
@@ -253,6 +285,7 @@ impl Calls {
                 return;
             };
             call.ended = true;
+            self.nameless |= call.name.is_empty();
             let mut arguments = core::mem::take(&mut call.arguments);
             self.bytes -= arguments.len();
             if arguments.trim_ascii().is_empty() {
@@ -394,6 +427,15 @@ impl Calls {
 }
 
 impl Call {
+    /// It has a name that may go on, and the caller was not told of it.
+    fn waits(&self) -> bool {
+        self.number.is_none()
+            && !self.name.is_empty()
+            && self.arguments.is_empty()
+            && !self.ended
+            && !self.echoes
+    }
+
     /// The arguments are a whole JSON value. None at all are not: they may still come.
     fn is_whole(&mut self) -> bool {
         self.ended || self.progress.is_whole(&self.arguments)

@@ -41,6 +41,8 @@ pub(super) struct Chunk<'a> {
     pub usage: Option<Box<Counts>>,
     /// What stands in the place of the usage.
     pub usage_text: &'a str,
+    /// In its texts, halves of surrogate pairs are marked ([`super::surrogates`]).
+    pub is_marked: bool,
     /// It is an error, not a piece of an answer.
     pub is_error: bool,
     /// It has words beside what an answer has: without choices and usage they are an error's.
@@ -90,7 +92,13 @@ impl<'a> Delta<'a> {
 
 /// Where thinking may stand, the best place first. vLLM 0.11.2 to 0.14 fill two
 /// of them with the same text, so only one counts.
-const THINKING: [&str; 3] = ["reasoning", "reasoning_content", "reasoning_text"];
+const THINKING: [&str; 4] = [
+    "reasoning",
+    "reasoning_content",
+    "reasoning_text",
+    // Ollama's own.
+    "thinking",
+];
 
 /// A piece of a tool call.
 #[derive(Default)]
@@ -164,16 +172,7 @@ impl<'a> Chunk<'a> {
         Ok(())
     }
 
-    /// Whether there is neither a piece of the answer in it nor a finish reason.
-    pub(super) fn brings_nothing(&self) -> bool {
-        let says = |choice: &Choice<'_>| {
-            choice.finish_reason.0.is_some() || choice.delta.as_ref().is_some_and(Delta::says)
-        };
-        let mut choices = self.choices.first.iter().chain(&self.choices.rest);
-        !choices.any(says)
-    }
-
-    /// The same for what hardly any chunk has.
+    /// The same for a name that hardly any chunk has.
     fn read_rare(&mut self, name: &str, json: &mut Reader<'a>) -> Result<(), Malformed> {
         match name {
             "type" | "status" => self.is_error |= string(json)?.is("error"),
@@ -292,7 +291,17 @@ fn call<'a>(json: &mut Reader<'a>, calls: &mut Vec<Call<'a>>) -> Result<(), Malf
         match &*name {
             "index" => call.index = place(json)?,
             "id" => call.id = string(json)?,
-            "function" => call.function = function(json)?.unwrap_or_default(),
+            "function" if json.kind()? == Kind::String => call.function.name = string(json)?,
+            "function" => {
+                if let Some(found) = function(json)? {
+                    call.function = found;
+                }
+            }
+            // A call without the object for its function.
+            "name" => call.function.name = string(json)?,
+            "arguments" => {
+                (call.function.arguments, call.function.is_foreign) = raw_text(json)?;
+            }
             _ => json.skip()?,
         }
     }
@@ -313,6 +322,10 @@ fn function<'a>(json: &mut Reader<'a>) -> Result<Option<Function<'a>>, Malformed
         match &*name {
             "name" => function.name = string(json)?,
             "arguments" => (function.arguments, function.is_foreign) = raw_text(json)?,
+            // As models write it, and some servers pass it on.
+            "parameters" if function.arguments.0.is_none() => {
+                (function.arguments, function.is_foreign) = raw_text(json)?;
+            }
             _ => json.skip()?,
         }
     }

@@ -83,6 +83,7 @@ impl Sniffer {
             None if !full => return None,
             _ => {}
         }
+        let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start);
         match start.first() {
             Some(b'{') => return Some(Content::Json),
             Some(_) if self.declared.is_some() => return self.declared,
@@ -91,7 +92,6 @@ impl Sniffer {
             Some(_) => {}
         }
         // No declared type: a stream shows itself by its first field.
-        let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start);
         const FIELDS: [&[u8]; 5] = [b":", b"data:", b"event:", b"id:", b"retry:"];
         if FIELDS.iter().any(|field| start.starts_with(field)) {
             return Some(Content::Stream);
@@ -122,6 +122,7 @@ mod tests {
             (sse, "", Stream),
             (json, " {\"a\":1}", Json),
             (json, "data: {}\n\n", Stream),
+            (json, "\u{feff}{}", Json),
             (json, "[1]", Foreign),
             (json, "", Foreign),
             (None, "{}", Json),

@@ -2,66 +2,40 @@
 //!
 //! JSON escapes a character beyond U+FFFF as two UTF-16 units (`\\ud83d\\ude00`). Some servers cut
 //! their text between the two, so that one half ends a piece and the other begins the next one.
-//! No Rust string can hold a half, so the halves are looked for in the JSON text of a piece that
-//! does not parse.
+//! No Rust string can hold a half. So in the JSON text of a piece that does not parse, each half is
+//! replaced by two characters that stand for it ([`mark`]), and where the text of the answer, of its
+//! thinking or of a call's arguments is put together, what was marked is joined ([`join`]).
 
 use alloc::string::String;
 
 use crate::number::parse_hex;
 use crate::text;
 
-/// The JSON text of a piece in which each lone half became the escape of U+FFFD.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mended {
-    pub text: String,
-    /// The first half of a pair that stood at the end of a string, if exactly one did.
-    pub first: Option<u32>,
-    /// The second half of the pair that was begun before stood at the start of a string, and the
-    /// whole character is there now.
-    pub is_joined: bool,
-}
+/// Says that the next character stands for half of a pair: no character, and in no text.
+const MARK: char = '\u{10FFFE}';
 
-/// Mends a text; `None` when it holds no lone half. `begun`: the first half at the end of the piece
-/// before.
-pub(super) fn mend(text: &str, begun: Option<u32>) -> Option<Mended> {
+/// The character that stands for the unit 0xD800; those behind it are for the units behind.
+const FIRST: u32 = 0xE000;
+
+/// The JSON text of a piece in which each lone half is marked; `None` when it holds none.
+pub(super) fn mark(text: &str) -> Option<String> {
     let unit = |at: usize| -> Option<u32> {
         let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
         parse_hex(digits)
     };
     let bytes = text.as_bytes();
-    let is_quote = |at: usize| bytes.get(at) == Some(&b'"');
-    let mut begun = begun;
-    let mut mended = Mended {
-        text: String::new(),
-        first: None,
-        is_joined: false,
-    };
-    let (mut at, mut copied, mut at_ends) = (0, 0, 0);
+    let mut marked = String::new();
+    let (mut at, mut copied) = (0, 0);
     while let Some(step) = memchr::memchr(b'\\', bytes.get(at..).unwrap_or_default()) {
         at += step;
         match unit(at) {
             Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
             Some(half @ 0xD800..=0xDFFF) => {
-                mended.text.push_str(text::between(text, copied, at));
-                let is_second = half >= 0xDC00;
-                let starts =
-                    at > 0 && is_quote(at - 1) && bytes.get(at.wrapping_sub(2)) != Some(&b'\\');
-                let whole = begun.filter(|_| is_second && starts).and_then(|first| {
-                    char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (half - 0xDC00))
-                });
-                if let Some(whole) = whole {
-                    mended.text.push(whole);
-                    mended.is_joined = true;
-                    begun = None;
-                } else {
-                    mended.text.push_str("\\ufffd");
-                }
+                marked.push_str(text::between(text, copied, at));
+                marked.push(MARK);
+                marked.extend(char::from_u32(half - 0xD800 + FIRST));
                 at += 6;
                 copied = at;
-                if !is_second && is_quote(at) {
-                    at_ends += 1;
-                    mended.first = Some(half).filter(|_| at_ends == 1);
-                }
             }
             // Past the backslash and what it escapes: both are ASCII, or the
             // text is no JSON and only has to survive this.
@@ -71,64 +45,86 @@ pub(super) fn mend(text: &str, begun: Option<u32>) -> Option<Mended> {
     if copied == 0 {
         return None;
     }
-    mended.text.push_str(text::from(text, copied));
-    Some(mended)
+    marked.push_str(text::from(text, copied));
+    Some(marked)
+}
+
+/// The text with the characters that marked halves make, and U+FFFD for a half without its other
+/// one. `half`: the first half that the text before ended with; then the one that this text ends with.
+pub(super) fn join(text: &str, half: &mut Option<u32>) -> String {
+    let mut joined = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        let unit = match character {
+            MARK => characters.next().map(|next| u32::from(next) ^ FIRST),
+            _ => None,
+        };
+        let begun = half.take();
+        match (begun, unit) {
+            (Some(first), Some(second @ 0x400..0x800)) => {
+                joined.extend(char::from_u32(0x1_0000 + (first << 10) + (second - 0x400)));
+                continue;
+            }
+            (Some(_), _) => joined.push(char::REPLACEMENT_CHARACTER),
+            (None, _) => {}
+        }
+        match unit {
+            Some(first @ 0..0x400) => *half = Some(first),
+            Some(_) => joined.push(char::REPLACEMENT_CHARACTER),
+            None => joined.push(character),
+        }
+    }
+    joined
+}
+
+/// The same for a text that is whole.
+pub(super) fn join_whole(text: &str) -> String {
+    let mut half = None;
+    let mut joined = join(text, &mut half);
+    joined.extend(half.map(|_| char::REPLACEMENT_CHARACTER));
+    joined
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mended(text: &str, begun: Option<u32>) -> Option<(String, Option<u32>, bool)> {
-        let mended = mend(text, begun)?;
-        Some((mended.text, mended.first, mended.is_joined))
+    fn joined(pieces: &[&str]) -> String {
+        let mut half = None;
+        let mut all = String::new();
+        for piece in pieces {
+            let json = alloc::format!("\"{piece}\"");
+            let marked = mark(&json).unwrap_or(json);
+            let mut reader = crate::json::Reader::new(&marked);
+            let text = reader.string().expect("a string");
+            all.push_str(&join(&text, &mut half));
+        }
+        all.extend(half.map(|_| char::REPLACEMENT_CHARACTER));
+        all
     }
 
     #[test]
-    fn lone_halves_of_a_pair_are_mended() {
-        for (text, expected) in [
-            (r#""\ud83d""#, Some(r#""\ufffd""#)),
-            (r#""a\ude00b\uD83Dc""#, Some(r#""a\ufffdb\ufffdc""#)),
-            (r#""\ud83d\ud83d\ude00""#, Some(r#""\ufffd\ud83d\ude00""#)),
-            (r#""\ud83d\ude00""#, None),
-            (r#""\\ud83d""#, None),
-            (r#""é\n€""#, None),
-            ("\\", None),
-            ("\\é\\u", None),
-            ("\\ud83", None),
+    fn halves_are_joined_over_pieces_and_a_lone_one_is_replaced() {
+        for (pieces, expected) in [
+            (&[r"a\ud83d", r"\ude00b"][..], "a😀b"),
+            (&[r"\ud83d", r"\ude00\ud83d", r"\ude01"], "😀😁"),
+            (&[r"\ud83d\ude00"], "😀"),
+            (&[r"\ud83dx"], "\u{FFFD}x"),
+            (&[r"\ud83d", "x"], "\u{FFFD}x"),
+            (&[r"\ude00x"], "\u{FFFD}x"),
+            (&[r"\ude00\ud83d"], "\u{FFFD}\u{FFFD}"),
+            (&[r"\ud83d\ud83d", r"\ude00"], "\u{FFFD}😀"),
+            (&[r"\\ud83d", r"\n\ude00"], "\\ud83d\n\u{FFFD}"),
+            (&[r"\uD83D", r"\uDE00"], "😀"),
         ] {
-            let text_of = mended(text, None).map(|(text, ..)| text);
-            assert_eq!(text_of.as_deref(), expected, "{text}");
+            assert_eq!(joined(pieces), expected, "{pieces:?}");
         }
     }
 
     #[test]
-    fn a_pair_is_joined_over_two_pieces_only_at_their_edges() {
-        let half = Some(0xD83D);
-        for (text, begun, expected, first, is_joined) in [
-            (r#""a\ud83d""#, None, r#""a\ufffd""#, half, false),
-            (
-                r#"["\ud83d","\ud83d"]"#,
-                None,
-                r#"["\ufffd","\ufffd"]"#,
-                None,
-                false,
-            ),
-            (r#""\ude00b""#, half, r#""😀b""#, None, true),
-            (r#""\ude00\ud83d""#, half, r#""😀\ufffd""#, half, true),
-            (
-                r#"["\ude00","\ude00"]"#,
-                half,
-                r#"["😀","\ufffd"]"#,
-                None,
-                true,
-            ),
-            (r#""b\ude00""#, half, r#""b\ufffd""#, None, false),
-            (r#""\"\ude00""#, half, r#""\"\ufffd""#, None, false),
-            (r#""\ude00""#, None, r#""\ufffd""#, None, false),
-        ] {
-            let expected = Some((expected.to_owned(), first, is_joined));
-            assert_eq!(mended(text, begun), expected, "{text}");
+    fn a_text_without_a_lone_half_is_not_marked() {
+        for text in ["", r#"{"a":"\ud83d\ude00"}"#, r"\\ud83d", r"\u12", "\\"] {
+            assert_eq!(mark(text), None, "{text}");
         }
     }
 }

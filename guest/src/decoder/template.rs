@@ -13,11 +13,11 @@
 //!
 //! No shape of any server is written down here.
 
-use alloc::borrow::{Cow, ToOwned};
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::chunk::{self, Chunk, Text};
+use super::chunk::{self, Chunk};
 use crate::json::{self, Inside, Reader};
 use crate::sse::MAX_EVENT_BYTES;
 use crate::usage::Counts;
@@ -134,11 +134,6 @@ impl Template {
         chunk::counts(&mut json).ok()?
     }
 
-    /// Forgets the last chunk: the next event goes the long way.
-    pub(super) fn forget(&mut self) {
-        self.before.clear();
-    }
-
     /// Keeps what is around the only text of a chunk that was read from `source`, if it has one.
     pub(super) fn learn(&mut self, source: &[u8], chunk: &Chunk<'_>) {
         if self.misses >= MAX_MISSES || source.len() > MAX_KEPT {
@@ -183,21 +178,6 @@ impl Template {
         self.after.clear();
         self.after.extend_from_slice(after);
     }
-}
-
-/// Takes the last character off the only text of a chunk, where U+FFFD stands for half of a surrogate
-/// pair; the text's place. `None`: there is more than one text, or another end.
-pub(super) fn take_half(chunk: &mut Chunk<'_>) -> Option<Place> {
-    let (place, _) = only_text(chunk)?;
-    let delta = chunk.choices.first.as_mut()?.delta.as_mut()?;
-    let text = match place {
-        Place::Content => &mut delta.content,
-        Place::Thinking => &mut delta.thinking,
-        Place::Arguments(_) => &mut delta.tool_calls.first_mut()?.function.arguments,
-    };
-    let before = text.0.as_ref()?.strip_suffix('\u{FFFD}')?;
-    *text = Text::of(Cow::Owned(before.to_owned()));
-    Some(place)
 }
 
 /// The text of a chunk that brings nothing else, an account perhaps, as it stands in the chunk.

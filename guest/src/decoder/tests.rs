@@ -267,8 +267,8 @@ fn calls_come_with_start_pieces_and_end() {
             ],
             vec![
                 "call 0 t1 f",
-                "call 1 t2 g",
                 "args 0 1",
+                "call 1 t2 g",
                 "end 0 1 true",
                 "end 1 {} true",
                 "finish ToolCalls",

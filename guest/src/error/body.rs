@@ -49,8 +49,9 @@ const INSIDE: &str = "raw";
 /// How deep errors are looked for in each other.
 const MAX_DEPTH: u8 = 4;
 
-/// Whether a body whose status is a success says that it is an error.
-pub(crate) fn says_error(value: Raw<'_>) -> bool {
+/// Whether a body whose status is a success says that it is an error. `has_answer`: what was asked
+/// for is in it, so that a message beside it is none.
+pub(crate) fn says_error(value: Raw<'_>, has_answer: bool) -> bool {
     let Some(fields) = value.as_object() else {
         return false;
     };
@@ -59,9 +60,10 @@ pub(crate) fn says_error(value: Raw<'_>) -> bool {
         .iter()
         .filter_map(|name| fields.get(name))
         .any(is_error)
-        || MESSAGE
-            .iter()
-            .any(|name| fields.get(name).is_some_and(is_error))
+        || !has_answer
+            && MESSAGE
+                .iter()
+                .any(|name| fields.get(name).is_some_and(is_error))
         || ["object", "type", "status"]
             .iter()
             .any(|name| is(name, "\"error\""))
@@ -71,6 +73,7 @@ pub(crate) fn says_error(value: Raw<'_>) -> bool {
 /// Reads an error's body.
 pub(super) fn read(body: &[u8]) -> Words {
     let mut text = body.trim_ascii();
+    text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     // Some proxies wrap the error of a streaming request in one event.
     if let Some(event) = text.strip_prefix(b"data:") {
         let end = memchr::memchr(b'\n', event).unwrap_or(event.len());
@@ -107,15 +110,25 @@ fn from_object(object: Raw<'_>, fields: &Fields<'_>, depth: u8) -> Words {
         if let Some(fields) = value.as_object() {
             return from_object(value, &fields, depth + 1);
         }
-        let text = match value.as_array() {
+        let problems = value.as_array();
+        let is_validation = name == "detail" && problems.is_some();
+        let mut text = match problems {
             Some(problems) => join(&problems),
             None => value.as_string().unwrap_or_else(|| value.text().to_owned()),
         };
-        return Words {
-            from_api: name == "error",
-            message: from_text(&text).message,
-            ..from_fields(object, fields)
-        };
+        let mut words = from_fields(object, fields);
+        if has_message && text::has(&words.message, &text) {
+            text = words.message;
+        } else if has_message {
+            // The name of the status, mostly, and a message of its own.
+            text.push_str(": ");
+            text.push_str(&words.message);
+        }
+        words.message = from_text(&text).message;
+        words.from_api = name == "error";
+        // FastAPI's status for a list of what is wrong with a request.
+        words.number = words.number.or(is_validation.then_some(422));
+        return words;
     }
     // An error inside a choice.
     let choices = fields.get("choices").and_then(Raw::as_array);
@@ -344,11 +357,19 @@ mod tests {
                 r#"{"detail":[{"loc":["body"],"msg":"a"},{"x":1}]}"#,
                 r#"a; {"x":1}"#,
                 None,
-                None,
+                Some(422),
                 None,
                 false,
             ),
             (r#"{"detail":{"message":"m"}}"#, "m", None, None, None, true),
+            (
+                r#"{"statusCode":404,"message":"Cannot POST /x","error":"Not Found"}"#,
+                "Not Found: Cannot POST /x",
+                Some("404"),
+                Some(404),
+                None,
+                true,
+            ),
             (
                 r#"{"success":false,"message":"m","errors":[{"code":7003,"message":"e"},"f"]}"#,
                 "m: e; f",

@@ -90,6 +90,14 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             ("exceeds the session length ", "LMDeploy"),
             ("exceeds the context length of ", "several"),
             ("range of input length should be [1, ", "Alibaba"),
+            ("exceed the configured limit of ", "OpenAI"),
+            (
+                "too many input tokens. max input tokens: ",
+                "Bedrock, Titan",
+            ),
+            ("maximum number of tokens allowed ", "Gemini"),
+            ("exceed context window of ", "llama-cpp-python"),
+            (">= n_ctx (", "LM Studio"),
             ("max_model_len=", "vLLM 0.16 to 0.32"),
             ("max_total_tokens=", "vLLM 0.16 to 0.30"),
         ],
@@ -124,12 +132,15 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             ("max_prompt_tokens_exceeded", "Copilot, its code"),
             ("exceed context limit", "Anthropic"),
             ("exceed max_seq_len", "ExLlama"),
+            ("input length exceeds the context length", "Ollama"),
+            (" model. max size: ", "GitHub Models"),
         ],
     ),
     (
         Tells::Limit,
         &[
             ("n_ctx: ", "LM Studio"),
+            ("max size: ", "GitHub Models"),
             (" tokens > ", "Anthropic"),
             (" > ", "Anthropic, ExLlama"),
             ("exceeds the limit of ", "Copilot"),
@@ -141,6 +152,7 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
         Tells::PromptBefore,
         &[
             (" input tokens", "vLLM 0.16 to 0.32"),
+            (" in your prompt", "OpenAI's completions, llama-cpp-python"),
             (" in the messages", "vLLM, OpenAI"),
             (" in the prompt", "vLLM, OpenAI"),
             (" tokens in the messages", "vLLM, OpenAI"),
@@ -181,6 +193,9 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             ("your input (", "OpenAI by LiteLLM"),
             ("max_seq_len: ", "ExLlama"),
             ("prompt contains ", "Mistral"),
+            ("request input token count: ", "Bedrock, Titan"),
+            ("requested tokens (", "llama-cpp-python"),
+            ("n_keep (", "LM Studio"),
         ],
     ),
     (
@@ -196,6 +211,10 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
     (
         Tells::AnswerBefore,
         &[
+            (
+                " for the completion",
+                "OpenAI's completions, llama-cpp-python",
+            ),
             (" in the completion", "vLLM, OpenAI"),
             (" output tokens", "vLLM 0.16 to 0.32"),
             (" tokens for the completion", "SGLang"),
@@ -213,6 +232,18 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             ),
             ("valid range of max_tokens is [1, ", "DeepSeek"),
             ("range of max_tokens should be [1, ", "Alibaba"),
+            (
+                "'max_tokens': integer above maximum value. expected a value <= ",
+                "OpenAI",
+            ),
+            (
+                "'max_completion_tokens': integer above maximum value. expected a value <= ",
+                "OpenAI",
+            ),
+            (
+                "tokens` specified in the request are not valid: integer above maximum value, expected a value <= ",
+                "Doubao",
+            ),
             (
                 "maximum tokens you requested exceeds the model limit of ",
                 "Bedrock",
@@ -400,6 +431,36 @@ mod tests {
                 "max_tokens=100000 cannot be greater than max_model_len=4096. Please request fewer output tokens. (parameter=max_tokens, value=100000)",
                 answer(4096, 100_000),
             ),
+            (
+                "Request body too large for gpt-4o-mini model. Max size: 8000 tokens.",
+                prompt(8000, None),
+            ),
+            (
+                "400 Bad Request: Too many input tokens. Max input tokens: 8192, request input token count: 11531 ",
+                prompt(8192, 11_531),
+            ),
+            (
+                "Requested tokens (2285) exceed context window of 2048",
+                prompt(2048, 2285),
+            ),
+            (
+                "Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)",
+                prompt(7424, 15_028),
+            ),
+            (
+                "This model's maximum context length is 2048 tokens. However, you requested 2100 tokens (100 in your prompt; 2000 for the completion). Please reduce your prompt; or completion length.",
+                answer(2048, 2100),
+            ),
+            (
+                "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 301456 tokens.",
+                prompt(272_000, 301_456),
+            ),
+            // Values that are too large, but no number of tokens
+            (
+                "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 3 instead.",
+                None,
+            ),
+            ("This model supports at most 4 images.", None),
             // A limit of the answer alone
             (
                 "max_tokens is too large: 100000. This model supports at most 16384 completion tokens, whereas you provided 100000.",

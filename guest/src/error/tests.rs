@@ -317,3 +317,22 @@ fn no_body_makes_a_message_long_or_dangerous() {
     assert!(error.message.len() < 4096 + 300, "{}", error.message.len());
     assert!(!error.message.contains(char::is_control));
 }
+
+#[test]
+fn what_the_server_calls_lasting_is_not_tried_again() {
+    let never = vec![("x-should-retry".to_owned(), b"false".to_vec())];
+    let quota =
+        r#"{"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}"#;
+    let alone = r#"{"error":{"message":"Request too large for m on tokens per min (TPM): Limit 30000, Requested 50000."}}"#;
+    let wait = r#"{"error":{"message":"You exceeded your current quota. Please retry in 34 s.","code":429}}"#;
+    for (status, headers, body, retryable) in [
+        (500, &never, "{}", false),
+        (500, &Vec::new(), "{}", true),
+        (429, &Vec::new(), quota, false),
+        (429, &Vec::new(), alone, false),
+        (429, &Vec::new(), wait, true),
+    ] {
+        let error = from_response(&context(), status, headers, body.as_bytes());
+        assert_eq!(error.retryable, retryable, "{status} {body}");
+    }
+}

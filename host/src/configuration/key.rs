@@ -209,22 +209,22 @@ pub(super) fn foreign_variable(
     ))
 }
 
-/// The same about each header of a provider's entry and of its models, before its variables are
-/// put in. `at` is the path of the entry.
+/// The same about each header of a provider's entry and of its models, and about `request.auth`,
+/// before variables are put in. `at` is the path of the entry.
 pub(super) fn foreign_headers(
     entry: &Map<String, Value>,
     at: &str,
     environment: &Environment<'_>,
     notes: &mut Vec<Note>,
 ) {
-    let mut look = |headers: Option<&Value>, at: &str| {
+    let mut look = |headers: Option<&Value>, at: String| {
         let headers = headers.and_then(Value::as_object);
         for (name, value) in headers.into_iter().flatten() {
             let text = value.as_str().filter(|text| !uses_variables(text));
             let Some(right) = text.and_then(|text| own_form(text, environment)) else {
                 continue;
             };
-            let at = path::member(&path::member(at, "headers"), name);
+            let at = path::member(&at, name);
             notes.push(Note {
                 code: "header-names-variable",
                 message: format!(
@@ -235,16 +235,15 @@ pub(super) fn foreign_headers(
             });
         }
     };
-    look(entry.get("headers"), at);
-    let request = entry.get("request");
-    look(
-        request.and_then(|request| request.get("headers")),
-        &path::member(at, "request"),
-    );
+    look(entry.get("headers"), path::member(at, "headers"));
+    for key in ["headers", "auth"] {
+        let of_request = entry.get("request").and_then(|request| request.get(key));
+        look(of_request, path::member(&path::member(at, "request"), key));
+    }
     let models = entry.get("models").and_then(Value::as_array);
     for (place, model) in models.into_iter().flatten().enumerate() {
         let at = path::element(&path::member(at, "models"), place);
-        look(model.get("headers"), &at);
+        look(model.get("headers"), path::member(&at, "headers"));
     }
 }
 
@@ -273,6 +272,8 @@ fn variable_in(text: &str) -> Option<(&str, bool)> {
     const WORDS: [&str; 9] = [
         "bearer", "env", "environ", "getenv", "os", "process", "secret", "secrets", "var",
     ];
+    let erb = text.strip_prefix("<%=");
+    let text = erb.map_or(text, |text| text.trim_end_matches("%>").trim());
     // A shell's form with a default.
     let text = match text.split_once(":-") {
         Some((front, _)) if front.starts_with("${") => front,
@@ -353,6 +354,7 @@ mod tests {
             "os.environ/MY_KEY",
             "os.environ[\"MY_KEY\"]",
             "process.env.MY_KEY",
+            "<%= ENV['MY_KEY'] %>",
             "<MY_KEY>",
             "${MY_KEY:-x}",
             "Bearer $MY_KEY",

@@ -29,7 +29,8 @@ impl Setting {
 /// The object of the entries of providers.
 const PROVIDERS: &str = "models.providers";
 
-const SETTINGS: [Setting; 8] = [
+const SETTINGS: [Setting; 9] = [
+    Setting::new("models", "agents.defaults", is_choices),
     Setting::new("providers", "models", Value::is_object),
     Setting::new("defaults", "agents", Value::is_object),
     Setting::new("model", "agents.defaults", is_choice),
@@ -53,7 +54,8 @@ const PLACES: [(&str, &[&str]); 7] = [
 
 /// Settings inside of a provider's entry that the host reads, and the object of the entry that each
 /// belongs into.
-const OF_ENTRY: [Setting; 8] = [
+const OF_ENTRY: [Setting; 9] = [
+    Setting::new("headers", "", Value::is_object),
     Setting::new("baseUrl", "", Value::is_string),
     Setting::new("timeoutSeconds", "", Value::is_number),
     Setting::new("allowPrivateNetwork", "request", Value::is_boolean),
@@ -66,8 +68,11 @@ const OF_ENTRY: [Setting; 8] = [
 
 /// Objects of an entry whose keys are looked at, and those of [`OF_ENTRY`] that are right there.
 const PLACES_OF_ENTRY: [(&str, &[&str]); 3] = [
-    ("", &["baseUrl", "timeoutSeconds"]),
-    ("request", &["allowPrivateNetwork", "tls", "proxy"]),
+    ("", &["baseUrl", "timeoutSeconds", "headers"]),
+    (
+        "request",
+        &["allowPrivateNetwork", "tls", "proxy", "headers"],
+    ),
     ("request.tls", &["ca", "serverName", "insecureSkipVerify"]),
 ];
 
@@ -90,7 +95,9 @@ pub(super) fn take_from_entry(
         });
         let Some(object) = object else { continue };
         object.retain(|key, value| {
-            let own = known.contains(&key.as_str()) || place.is_empty() && is_own(key);
+            // A key that is misspelt at its own place is the plugin's to tell.
+            let is_here = known.iter().any(|name| is_same(name, key));
+            let own = is_here || place.is_empty() && is_own(key);
             let mut settings = OF_ENTRY.iter().filter(|_| !own);
             let found = settings.find(|one| is_same(one.name, key) && (one.looks_right)(value));
             if let Some(setting) = found {
@@ -179,6 +186,12 @@ fn is_proxy(value: &Value) -> bool {
     value.is_string() || value.is_object()
 }
 
+/// An object whose keys are model references.
+fn is_choices(value: &Value) -> bool {
+    let mut keys = value.as_object().into_iter().flat_map(Map::keys);
+    keys.any(|key| key.contains('/'))
+}
+
 fn is_key(value: &Value) -> bool {
     value.is_string() || value.is_object()
 }
@@ -242,6 +255,11 @@ mod tests {
                 "agents.model",
                 "agents.defaults.model",
             ),
+            (
+                "{agents: {models: {'vllm/*': {}}}}",
+                "agents.models",
+                "agents.defaults.models",
+            ),
             ("{agents: {default: {}}}", "agents.default", defaults),
             (
                 "{agents: {defaults: {providers: {}}}}",
@@ -274,7 +292,6 @@ mod tests {
             ),
             ("{tls: {ca: 'x'}}", "p.tls", "p.request.tls"),
             ("{ca: 'x'}", "p.ca", "p.request.tls.ca"),
-            ("{base_url: 'x'}", "p.base_url", "p.baseUrl"),
             ("{request: {ca: 'x'}}", "p.request.ca", "p.request.tls.ca"),
             (
                 "{request: {timeoutSeconds: 5}}",

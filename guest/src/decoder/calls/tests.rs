@@ -163,6 +163,39 @@ fn pieces_find_their_call() {
             ],
         ),
         (
+            "names in fragments, by turns",
+            vec![
+                r#"[{"index":0,"id":"x","function":{"name":"get_"}},{"index":1,"id":"y","function":{"name":"read_"}}]"#,
+                r#"[{"index":0,"function":{"name":"weather"}}]"#,
+                r#"[{"index":1,"function":{"name":"file"}}]"#,
+                r#"[{"index":0,"function":{"arguments":"1"}}]"#,
+                r#"[{"index":1,"function":{"arguments":"2"}}]"#,
+            ],
+            vec![
+                "call 0 x get_weather",
+                "args 0 1",
+                "call 1 y read_file",
+                "args 1 2",
+                "end 0 1 true",
+                "end 1 2 true",
+            ],
+        ),
+        (
+            "a call without the object for its function, and arguments by another name",
+            vec![
+                r#"[{"index":0,"id":"x","name":"f","arguments":"1"}]"#,
+                r#"[{"index":1,"id":"y","function":{"name":"g","parameters":{"a":2}}}]"#,
+            ],
+            vec![
+                "call 0 x f",
+                "args 0 1",
+                "call 1 y g",
+                "args 1 {\"a\":2}",
+                "end 0 1 true",
+                "end 1 {\"a\":2} true",
+            ],
+        ),
+        (
             "indexes of the server may have gaps and any order",
             vec![
                 r#"[{"index":7,"id":"x","function":{"name":"f"}}]"#,
@@ -171,8 +204,8 @@ fn pieces_find_their_call() {
             ],
             vec![
                 "call 0 x f",
-                "call 1 y g",
                 "args 0 1",
+                "call 1 y g",
                 "end 0 1 true",
                 "end 1 {} true",
             ],

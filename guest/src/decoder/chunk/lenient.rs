@@ -110,7 +110,7 @@ fn part(
             json.object()?;
             while let Some(name) = json.name()? {
                 match &*name {
-                    "text" | "refusal" => part(json, said, thought, depth + 1)?,
+                    "text" | "content" | "refusal" => part(json, said, thought, depth + 1)?,
                     "thinking" => {
                         let mut nested = String::new();
                         part(json, thought, &mut nested, depth + 1)?;
@@ -142,11 +142,17 @@ pub(super) fn raw_text<'a>(json: &mut Reader<'a>) -> Result<(Text<'a>, bool), Ma
 /// dropped, at most `u64::MAX`.
 pub(super) fn count(json: &mut Reader<'_>) -> Result<Option<u64>, Malformed> {
     let kind = json.kind()?;
-    let text = json.value()?;
+    let mut text = json.value()?;
     if kind == Kind::String {
-        return Ok(number::parse_integer(text.trim_matches('"').trim_ascii()));
-    }
-    if kind != Kind::Number {
+        text = text.trim_matches('"').trim_ascii();
+        if !text
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_digit())
+        {
+            return Ok(None);
+        }
+    } else if kind != Kind::Number {
         return Ok(None);
     }
     if let Some(count) = number::parse_integer(text) {

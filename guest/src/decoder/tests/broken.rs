@@ -203,10 +203,12 @@ fn bytes_that_are_no_utf8_become_replacement_characters() {
     let body = b"data: {\"choices\":[{\"delta\":{\"content\":\"a\xff\xe2\x82b\\ud83d\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
     let (events, outcome) = run(decoder(false), 200, "text/event-stream", [&body[..]]);
     outcome.expect("a good end");
-    assert_eq!(
-        events[1],
-        Event::Text("a\u{fffd}\u{fffd}b\u{fffd}".to_owned())
-    );
+    let text = |event: &Event| match event {
+        Event::Text(text) => text.clone(),
+        _ => String::new(),
+    };
+    let all: String = events.iter().map(text).collect();
+    assert_eq!(all, "a\u{fffd}\u{fffd}b\u{fffd}");
 }
 
 #[test]
@@ -445,5 +447,103 @@ fn an_error_in_a_stream_is_one_in_any_shape_and_quotes_the_server() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn halves_of_characters_are_joined_at_their_own_places() {
+    let piece = |delta: &str| {
+        format!(
+            "data: {{\"choices\":[{{\"index\":1,\"delta\":{delta},\"finish_reason\":\"null\"}}]}}\n\n"
+        )
+    };
+    let call = |index: u8, text: &str| {
+        piece(&format!(
+            r#"{{"tool_calls":[{{"index":{index},"id":"c{index}","function":{{"name":"f{index}","arguments":"{text}"}}}}]}}"#
+        ))
+    };
+    let body = [
+        piece(r#"{"content":"a\ud83d","reasoning":"b\ud83d","reasoning_content":"b\ud83d"}"#),
+        piece(r#"{"reasoning":"\ude01"}"#),
+        piece(r#"{"content":"\ude00"}"#),
+        call(0, r#"[\"\ud83d"#),
+        call(1, r#"[\"\ud83d"#),
+        call(0, r#"\ude00\"]"#),
+        call(1, r#"\ude01\"]"#),
+        piece(r#"{"content":"c\ud83d"}"#),
+        "data: {\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+            .to_owned(),
+        piece(r#"{"content":"\ude02"}"#),
+        piece(r#"{"content":"\ud83d"}"#),
+        "data: [DONE]\n\n".to_owned(),
+    ]
+    .concat();
+    for size in [1, 7, body.len()] {
+        let chunks = body.as_bytes().chunks(size);
+        let (events, outcome) = run(decoder(false), 200, "text/event-stream", chunks);
+        outcome.expect("a good end");
+        let (mut said, mut thought, mut arguments) = (String::new(), String::new(), Vec::new());
+        for event in events {
+            match event {
+                Event::Text(text) => said += &text,
+                Event::Reasoning(text) => thought += &text,
+                Event::ToolCallEnd {
+                    arguments: text,
+                    valid: true,
+                    ..
+                } => arguments.push(text),
+                _ => {}
+            }
+        }
+        assert_eq!((said.as_str(), thought.as_str()), ("a😀c😂\u{FFFD}", "b😁"));
+        assert_eq!(arguments, ["[\"😀\"]", "[\"😁\"]"]);
+    }
+}
+
+#[test]
+fn a_later_finish_reason_does_not_make_an_answer_whole() {
+    for (first, second, kept) in [
+        ("abort", "stop", None),
+        ("error", "tool_calls", None),
+        ("length", "stop", Some(FinishReason::Length)),
+        ("content_filter", "stop", Some(FinishReason::ContentFilter)),
+        ("stop", "length", Some(FinishReason::Length)),
+    ] {
+        let end = |word: &str| {
+            format!(
+                "data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}},\"finish_reason\":\"{word}\"}}]}}\n\n"
+            )
+        };
+        let body = format!("{}{}data: [DONE]\n\n", end(first), end(second));
+        let (events, outcome) = run(decoder(false), 200, "text/event-stream", [body.as_bytes()]);
+        assert_eq!(outcome.is_ok(), kept.is_some(), "{first} {second}");
+        if let Some(kept) = kept {
+            assert_eq!(
+                events.last(),
+                Some(&Event::Finish(kept)),
+                "{first} {second}"
+            );
+        }
+    }
+}
+
+#[test]
+fn lines_between_the_events_are_told_behind_a_good_end() {
+    let body = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n\
+                LINE\n\ndata: [DONE]\n\n";
+    for (line, is_told) in [
+        ("Internal Server Error", true),
+        ("<p>502 Bad Gateway</p>", true),
+        ("x-field: a b", false),
+        (": a comment", false),
+    ] {
+        let body = body.replace("LINE", line);
+        let (events, outcome) = run(decoder(false), 200, "text/event-stream", [body.as_bytes()]);
+        outcome.expect("a good end");
+        let told = events.iter().any(|event| match event {
+            Event::Note(note) => note.code == "foreign-lines" && note.message.contains(line),
+            _ => false,
+        });
+        assert_eq!(told, is_told, "{line}");
     }
 }

@@ -209,7 +209,7 @@ impl Reader<'_> {
         };
         let pem = document::read(&name, LARGEST_PEM).map_err(|error| match error {
             ConfigError::Read { file, cause } => {
-                let cause = format!("{cause}; {at} names it, where {} may stand", kind.allowed);
+                let cause = format!("{cause} ({at} names it)");
                 ConfigError::Read { file, cause }
             }
             other => other,
