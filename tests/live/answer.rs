@@ -45,6 +45,7 @@ pub(crate) async fn routed(route: &Route, request: &ChatRequest) -> Result<(Answ
             match step {
                 Step::Event(event) => events.push(event),
                 Step::Refit(_) => refits += 1,
+                Step::Fit(_) => {}
                 other => bail!("neither an event nor a refit: {other:?}"),
             }
         }

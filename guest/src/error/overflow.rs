@@ -61,6 +61,8 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
         Tells::TooLongFor,
         &[
             ("maximum context length is ", "vLLM 0.11 to 0.32, OpenAI"),
+            ("maximum context length: ", "Fireworks"),
+            ("cannot exceed the total tokens limit ", "watsonx"),
             ("maximum context length of ", "SGLang, hermes-agent#83521"),
             ("maximum context length (", "vLLM 0.12 to 0.15"),
             ("maximum model length of ", "vLLM 0.11 to 0.30, its engine"),
@@ -132,6 +134,7 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             ("max_prompt_tokens_exceeded", "Copilot, its code"),
             ("exceed context limit", "Anthropic"),
             ("exceed max_seq_len", "ExLlama"),
+            ("tokens in the prompt cannot exceed ", "Cohere"),
             ("input length exceeds the context length", "Ollama"),
             (" model. max size: ", "GitHub Models"),
         ],
@@ -140,6 +143,7 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
         Tells::Limit,
         &[
             ("n_ctx: ", "LM Studio"),
+            ("while limit is ", "Cerebras"),
             ("max size: ", "GitHub Models"),
             (" tokens > ", "Anthropic"),
             (" > ", "Anthropic, ExLlama"),
@@ -194,6 +198,10 @@ const WORDINGS: &[(Tells, &[(&str, &str)])] = &[
             ("max_seq_len: ", "ExLlama"),
             ("prompt contains ", "Mistral"),
             ("request input token count: ", "Bedrock, Titan"),
+            ("number of input tokens ", "watsonx"),
+            (" - received ", "Cohere"),
+            ("current length is ", "Cerebras"),
+            ("too long: ", "Fireworks"),
             ("requested tokens (", "llama-cpp-python"),
             ("n_keep (", "LM Studio"),
         ],
@@ -454,6 +462,22 @@ mod tests {
             (
                 "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 301456 tokens.",
                 prompt(272_000, 301_456),
+            ),
+            (
+                "too many tokens: total number of tokens in the prompt cannot exceed 4081 - received 5000.",
+                prompt(4081, 5000),
+            ),
+            (
+                "the number of input tokens 5000 cannot exceed the total tokens limit 4096 for this model",
+                prompt(4096, 5000),
+            ),
+            (
+                "Please reduce the length of the messages or completion. Current length is 9000 while limit is 8192, exceeds the context window",
+                prompt(8192, 9000),
+            ),
+            (
+                "The prompt is too long: 140000, model maximum context length: 131071",
+                prompt(131_071, 140_000),
             ),
             // Values that are too large, but no number of tokens
             (
