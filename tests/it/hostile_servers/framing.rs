@@ -373,7 +373,7 @@ pub(super) fn attacks() -> Vec<Attack> {
                 send([head("").into_bytes(), gzip.clone()].concat()),
                 Step::Close,
             ],
-            Ends::In("interrupted"),
+            Ends::In("protocol"),
         ),
         attack(
             "unsaid-gzip-as-json",
