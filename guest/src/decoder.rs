@@ -249,7 +249,9 @@ impl Decoder {
                 let mut input = bytes;
                 loop {
                     let whole = parser.is_between_events();
-                    while whole && let Some((text, rest)) = self.template.read(input) {
+                    // What the template recognizes has the index 0, or none.
+                    let is_known = whole && self.answer.goes_on_at_0();
+                    while is_known && let Some((text, rest)) = self.template.read(input) {
                         input = rest;
                         let place = self.template.place();
                         self.answer.piece(place, text, out).map_err(too_much)?;

@@ -100,6 +100,14 @@ impl Choices {
         self.last = Some(index);
         true
     }
+
+    /// Whether a piece of index 0 goes on with the answer, and tells nothing new of the choices.
+    fn go_on_at_0(&self) -> bool {
+        match self.are_many {
+            true => self.ours == 0,
+            false => self.last == Some(0),
+        }
+    }
 }
 
 impl Answer {
@@ -287,6 +295,11 @@ impl Answer {
             }
         }
         Ok(())
+    }
+
+    /// Whether pieces of index 0 need not be looked at for their choice.
+    pub(super) fn goes_on_at_0(&self) -> bool {
+        self.choices.go_on_at_0()
     }
 
     /// Takes the text of a chunk that has nothing else to tell.

@@ -547,3 +547,44 @@ fn lines_between_the_events_are_told_behind_a_good_end() {
         assert_eq!(told, is_told, "{line}");
     }
 }
+
+#[test]
+fn a_choice_that_comes_back_is_seen_however_the_stream_is_cut() {
+    let said = |index: u8, text: &str| {
+        format!(
+            "data: {{\"choices\":[{{\"index\":{index},\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"
+        )
+    };
+    let end = "data: {\"choices\":[{\"index\":1,\"finish_reason\":\"stop\"}]}\n\n";
+    let between = "data: {\"choices\":[{\"index\":1}]}\n\n";
+    for (body, expected) in [
+        // A second choice ended, and the answer did not.
+        ([&said(0, "a"), between, &said(0, "b"), end].concat(), "ab"),
+        // The index 3 may be counted up, until 2 comes back: then 0 is another choice.
+        (
+            [
+                said(2, "a"),
+                said(3, "x"),
+                said(2, "b"),
+                said(0, "y"),
+                said(0, "z"),
+            ]
+            .concat(),
+            "axb",
+        ),
+    ] {
+        for size in [1, 5, body.len()] {
+            let chunks = body.as_bytes().chunks(size);
+            let (events, outcome) = run(decoder(false), 200, "text/event-stream", chunks);
+            assert_eq!(outcome.expect_err("no end").kind, ErrorKind::Interrupted);
+            let text: String = events
+                .iter()
+                .filter_map(|event| match event {
+                    Event::Text(text) => Some(text.as_str()),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(text, expected, "{size}");
+        }
+    }
+}
