@@ -63,6 +63,9 @@ pub(crate) fn error(data: &[u8]) {
 
 /// Whether the server says by a header that the request will fail again.
 fn says_not_to_retry(headers: &[(String, Vec<u8>)]) -> bool {
-    let is_it = |name: &str| name.eq_ignore_ascii_case("x-should-retry");
-    headers.iter().any(|(name, _)| is_it(name))
+    let found = headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("x-should-retry"));
+    let value = found.and_then(|(_, value)| std::str::from_utf8(value).ok());
+    value.is_some_and(|value| value.trim() == "false")
 }

@@ -250,7 +250,7 @@ impl Decoder {
                 loop {
                     let whole = parser.is_between_events();
                     // What the template recognizes has the index 0, or none.
-                    let is_known = whole && self.answer.goes_on_at_0();
+                    let is_known = whole && self.answer.takes_index_0();
                     while is_known && let Some((text, rest)) = self.template.read(input) {
                         input = rest;
                         let place = self.template.place();

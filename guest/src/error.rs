@@ -367,22 +367,25 @@ fn is_lasting(words: &Words) -> bool {
 
 /// The status that an error's words stand for, where no code of it is known.
 fn status_of_words(message: &str) -> Option<u16> {
-    let said = message.to_ascii_lowercase();
-    let any = |words: &[&str]| words.iter().any(|words| text::has(&said, words));
-    if any(&[
+    const KEY: [&str; 4] = [
         "unauthorized",
         "not authenticated",
         "authentication",
         "invalid api key",
-    ]) {
+    ];
+    let said = message.to_ascii_lowercase();
+    if KEY.iter().any(|words| text::has(&said, words)) {
         return Some(401);
     }
-    let is_model = text::has(&said, "model") && any(&MISSING);
-    (is_model || about_address(message)).then_some(404)
+    (about_model(message) || about_address(message)).then_some(404)
 }
 
-/// Words about what is not there.
-const MISSING: [&str; 4] = ["does not exist", "not found", "not exist", "unknown"];
+/// Whether the words are about a model that the server does not have.
+fn about_model(message: &str) -> bool {
+    const MISSING: [&str; 4] = ["does not exist", "not found", "not exist", "unknown"];
+    let said = message.to_ascii_lowercase();
+    text::has(&said, "model") && MISSING.iter().any(|words| text::has(&said, words))
+}
 
 /// Whether the words are about a path that the server does not have.
 fn about_address(message: &str) -> bool {
@@ -410,12 +413,10 @@ fn refused(context: &Context, status: u16) -> Error {
 
 /// A model that is not there, or a path that is not.
 fn not_found(context: &Context, words: &Words) -> Error {
-    let words_said = words.message.to_ascii_lowercase();
-    let about_model = words.param.as_deref() == Some("model")
+    let is_model = words.param.as_deref() == Some("model")
         || words.code.as_deref() == Some("model_not_found")
-        || text::has(&words_said, "model")
-            && MISSING.iter().any(|phrase| text::has(&words_said, phrase));
-    if words.from_api && about_model {
+        || about_model(&words.message);
+    if words.from_api && is_model {
         return Error::new(
             ErrorKind::ModelNotFound,
             "the server does not serve this model; ask it for its list of models",

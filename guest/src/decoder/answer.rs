@@ -63,8 +63,8 @@ pub(super) struct Answer {
     /// The first half of a surrogate pair that the content ended with, and the thinking.
     half_said: Option<u32>,
     half_thought: Option<u32>,
-    /// Such a half waits, or halves are marked in the piece that is taken.
-    joins: bool,
+    /// Halves are marked in the chunk that is taken.
+    marked: bool,
     choices: Choices,
     /// Given out behind the start.
     notes: Vec<Note>,
@@ -102,7 +102,7 @@ impl Choices {
     }
 
     /// Whether a piece of index 0 goes on with the answer, and tells nothing new of the choices.
-    fn go_on_at_0(&self) -> bool {
+    fn takes_index_0(&self) -> bool {
         match self.are_many {
             true => self.ours == 0,
             false => self.last == Some(0),
@@ -133,7 +133,7 @@ impl Answer {
             has_lines: false,
             half_said: None,
             half_thought: None,
-            joins: false,
+            marked: false,
             choices: Choices {
                 ours: 0,
                 last: None,
@@ -152,16 +152,16 @@ impl Answer {
         out: &mut Vec<Event>,
     ) -> Result<(), TooMuch> {
         let marked = chunk.is_marked;
-        self.joins |= marked;
-        self.calls.joins = marked;
+        self.marked = marked;
+        self.calls.marked = marked;
         if !self.started {
             self.started = true;
             let short = |text: chunk::Text<'_>| {
-                let text = text.0.unwrap_or_default();
-                match marked {
-                    true => quote::cut(&surrogates::join_whole(&text), MAX_ID).to_owned(),
-                    false => quote::cut(&text, MAX_ID).to_owned(),
+                let mut text = text.0.unwrap_or_default();
+                if marked {
+                    text = Cow::Owned(surrogates::join_whole(&text));
                 }
+                quote::cut(&text, MAX_ID).to_owned()
             };
             self.id = short(chunk.id);
             out.push(Event::Start {
@@ -207,17 +207,14 @@ impl Answer {
                 self.calls.end(true, &self.id, out);
             }
         }
-        if self.joins {
-            self.joins = self.half_said.is_some() || self.half_thought.is_some();
-            self.calls.joins = false;
-        }
+        self.marked = false;
+        self.calls.marked = false;
         Ok(())
     }
 
     /// Gives U+FFFD for halves of surrogate pairs whose other halves do not come.
     fn give_halves(&mut self, out: &mut Vec<Event>) {
         let other = || Cow::Borrowed("\u{FFFD}");
-        self.joins = false;
         if self.half_thought.take().is_some() {
             self.thinking(other(), out);
         }
@@ -266,7 +263,7 @@ impl Answer {
         }
         if let Some(text) = delta.content.take() {
             match whole {
-                true if self.joins => self.whole_content(&surrogates::join_whole(&text), out),
+                true if self.marked => self.whole_content(&surrogates::join_whole(&text), out),
                 true => self.whole_content(&text, out),
                 false => self.content(text, out),
             }
@@ -298,8 +295,8 @@ impl Answer {
     }
 
     /// Whether pieces of index 0 need not be looked at for their choice.
-    pub(super) fn goes_on_at_0(&self) -> bool {
-        self.choices.go_on_at_0()
+    pub(super) fn takes_index_0(&self) -> bool {
+        self.choices.takes_index_0()
     }
 
     /// Takes the text of a chunk that has nothing else to tell.
@@ -322,7 +319,7 @@ impl Answer {
     }
 
     fn thinking(&mut self, mut text: Cow<'_, str>, out: &mut Vec<Event>) {
-        if self.joins {
+        if self.marked || self.half_thought.is_some() {
             text = Cow::Owned(surrogates::join(&text, &mut self.half_thought));
             if text.is_empty() {
                 return;
@@ -336,7 +333,7 @@ impl Answer {
     }
 
     fn content(&mut self, mut text: Cow<'_, str>, out: &mut Vec<Event>) {
-        if self.joins {
+        if self.marked || self.half_said.is_some() {
             text = Cow::Owned(surrogates::join(&text, &mut self.half_said));
             if text.is_empty() {
                 return;

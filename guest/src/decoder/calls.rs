@@ -54,7 +54,7 @@ pub(super) struct Calls {
     /// A call has a name and no arguments, and the caller was not told of it: the name may go on.
     waits: bool,
     /// Halves of surrogate pairs are marked in the piece that is taken.
-    pub joins: bool,
+    pub marked: bool,
     /// A call ended without a name.
     pub nameless: bool,
     /// Pieces came for a call that had ended.
@@ -123,7 +123,7 @@ impl Calls {
         let mut id = piece.id.0;
         let mut name = piece.function.name.0;
         let arguments = piece.function.arguments.0;
-        if self.joins {
+        if self.marked {
             for text in [&mut id, &mut name].into_iter().flatten() {
                 *text = Cow::Owned(surrogates::join_whole(text));
             }
@@ -184,7 +184,7 @@ impl Calls {
             self.foreign.push(call.name.clone());
         }
         let arguments = match arguments {
-            Some(text) if self.joins || call.half.is_some() => {
+            Some(text) if self.marked || call.half.is_some() => {
                 let joined = surrogates::join(&text, &mut call.half);
                 Some(Cow::Owned(joined)).filter(|text: &Cow<'_, str>| !text.is_empty())
             }

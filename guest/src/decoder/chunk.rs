@@ -224,7 +224,7 @@ fn choice<'a>(json: &mut Reader<'a>, choices: &mut List<Choice<'a>>) -> Result<b
 fn delta<'a>(json: &mut Reader<'a>, found: &mut Option<Delta<'a>>) -> Result<bool, Malformed> {
     let mut is_error = false;
     if json.kind()? == Kind::String {
-        found.insert(Delta::default()).content = words(json)?;
+        found.insert(Delta::default()).content = string(json)?;
         return Ok(is_error);
     }
     if !json.object()? {
@@ -273,7 +273,7 @@ fn delta<'a>(json: &mut Reader<'a>, found: &mut Option<Delta<'a>>) -> Result<boo
 /// What the model said in a field that has one kind of it.
 fn words<'a>(json: &mut Reader<'a>) -> Result<Text<'a>, Malformed> {
     if json.kind()? == Kind::String {
-        return Ok(Text::of(json.string()?));
+        return string(json);
     }
     let (said, thought) = parts(json)?;
     Ok(match said.0.is_some() {

@@ -202,16 +202,16 @@ pub(super) fn foreign_variable(
     source: &KeySource,
     environment: &Environment<'_>,
 ) -> Option<String> {
-    let right = own_form(key, environment)?;
+    let right = right_form(key, environment)?;
     Some(format!(
         "the key ({source}) looks like the name of an environment variable, and is sent as it \
          stands; to send the variable's value, set apiKey to {right}"
     ))
 }
 
-/// The same about each header of a provider's entry and of its models, and about `request.auth`,
-/// before variables are put in. `at` is the path of the entry.
-pub(super) fn foreign_headers(
+/// Adds the same as a note for each header of a provider's entry and of its models, and for
+/// `request.auth`, before variables are put in. `at` is the path of the entry.
+pub(super) fn note_foreign_variables(
     entry: &Map<String, Value>,
     at: &str,
     environment: &Environment<'_>,
@@ -221,7 +221,7 @@ pub(super) fn foreign_headers(
         let headers = headers.and_then(Value::as_object);
         for (name, value) in headers.into_iter().flatten() {
             let text = value.as_str().filter(|text| !uses_variables(text));
-            let Some(right) = text.and_then(|text| own_form(text, environment)) else {
+            let Some(right) = text.and_then(|text| right_form(text, environment)) else {
                 continue;
             };
             let at = path::member(&at, name);
@@ -250,7 +250,7 @@ pub(super) fn foreign_headers(
 /// How a variable is written here that a text names as other tools do: `$NAME`, `%NAME%`,
 /// `{env:NAME}`, `os.environ/NAME`, or the name alone where no such variable is set. The name is
 /// shown only if a variable is set by it: otherwise it may be a secret after all.
-fn own_form(text: &str, environment: &Environment<'_>) -> Option<String> {
+fn right_form(text: &str, environment: &Environment<'_>) -> Option<String> {
     let (name, is_bare) = variable_in(text)?;
     if is_bare && !name_of_a_secret(name) {
         return None;
@@ -399,7 +399,7 @@ mod tests {
         });
         let mut notes = Vec::new();
         let entry = entry.as_object().unwrap();
-        foreign_headers(entry, "p", &environment, &mut notes);
+        note_foreign_variables(entry, "p", &environment, &mut notes);
         let paths: Vec<_> = notes.iter().flat_map(|note| note.path.as_deref()).collect();
         assert_eq!(
             paths,

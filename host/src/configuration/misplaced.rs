@@ -37,7 +37,7 @@ const SETTINGS: [Setting; 9] = [
     Setting::new("primary", "agents.defaults.model", is_reference),
     Setting::new("fallbacks", "agents.defaults.model", Value::is_array),
     Setting::new("baseUrl", PROVIDERS, Value::is_string),
-    Setting::new("apiKey", PROVIDERS, is_key),
+    Setting::new("apiKey", PROVIDERS, is_text_or_object),
     Setting::new("order", "auth", Value::is_object),
 ];
 
@@ -53,28 +53,22 @@ const PLACES: [(&str, &[&str]); 7] = [
 ];
 
 /// Settings inside of a provider's entry that the host reads, and the object of the entry that each
-/// belongs into.
-const OF_ENTRY: [Setting; 9] = [
+/// belongs into. One that may stand in two objects is told with the first.
+const OF_ENTRY: [Setting; 10] = [
     Setting::new("headers", "", Value::is_object),
+    Setting::new("headers", "request", Value::is_object),
     Setting::new("baseUrl", "", Value::is_string),
     Setting::new("timeoutSeconds", "", Value::is_number),
     Setting::new("allowPrivateNetwork", "request", Value::is_boolean),
     Setting::new("tls", "request", Value::is_object),
-    Setting::new("proxy", "request", is_proxy),
+    Setting::new("proxy", "request", is_text_or_object),
     Setting::new("ca", "request.tls", Value::is_string),
     Setting::new("serverName", "request.tls", Value::is_string),
     Setting::new("insecureSkipVerify", "request.tls", Value::is_boolean),
 ];
 
-/// Objects of an entry whose keys are looked at, and those of [`OF_ENTRY`] that are right there.
-const PLACES_OF_ENTRY: [(&str, &[&str]); 3] = [
-    ("", &["baseUrl", "timeoutSeconds", "headers"]),
-    (
-        "request",
-        &["allowPrivateNetwork", "tls", "proxy", "headers"],
-    ),
-    ("request.tls", &["ca", "serverName", "insecureSkipVerify"]),
-];
+/// Objects of an entry whose keys are looked at.
+const PLACES_OF_ENTRY: [&str; 3] = ["", "request", "request.tls"];
 
 /// Takes each key out of a provider's entry that has a meaning for this host elsewhere in it, and
 /// adds a note of it. `at` is the path of the entry; `is_own` tells the keys that the plugin reads.
@@ -84,37 +78,42 @@ pub(super) fn take_from_entry(
     is_own: impl Fn(&str) -> bool,
     notes: &mut Vec<Note>,
 ) {
-    let join = |place: &str| {
-        let names = place.split('.').filter(|name| !name.is_empty());
-        names.fold(at.to_owned(), |at, name| path::member(&at, name))
+    let below = |place, key: &str| {
+        let parent = names(place).fold(at.to_owned(), |at, name| path::member(&at, name));
+        path::member(&parent, key)
     };
-    for (place, known) in PLACES_OF_ENTRY {
-        let mut names = place.split('.').filter(|name| !name.is_empty());
-        let object = names.try_fold(&mut *entry, |object, name| {
+    for place in PLACES_OF_ENTRY {
+        let object = names(place).try_fold(&mut *entry, |object, name| {
             object.get_mut(name)?.as_object_mut()
         });
         let Some(object) = object else { continue };
         object.retain(|key, value| {
+            let Some(setting) = find(&OF_ENTRY, key, value) else {
+                return true;
+            };
             // A key that is misspelt at its own place is the plugin's to tell.
-            let is_here = known.iter().any(|name| is_same(name, key));
-            let own = is_here || place.is_empty() && is_own(key);
-            let mut settings = OF_ENTRY.iter().filter(|_| !own);
-            let found = settings.find(|one| is_same(one.name, key) && (one.looks_right)(value));
-            if let Some(setting) = found {
-                let right = path::member(&join(setting.home), setting.name);
-                notes.push(Note::misplaced(path::member(&join(place), key), &right));
+            let mut here = OF_ENTRY.iter().filter(|one| one.home == place);
+            let is_here = here.any(|one| is_same(one.name, key));
+            if is_here || place.is_empty() && is_own(key) {
+                return true;
             }
-            found.is_none()
+            let right = below(setting.home, setting.name);
+            notes.push(Note::misplaced(below(place, key), &right));
+            false
         });
     }
+}
+
+/// The names that a place is reached by.
+fn names(place: &str) -> impl Iterator<Item = &str> {
+    place.split('.').filter(|name| !name.is_empty())
 }
 
 /// Adds a note for each key of `root` that has a meaning elsewhere. `provider`: whose settings are
 /// read.
 pub(super) fn notes(root: &Map<String, Value>, provider: &str, notes: &mut Vec<Note>) {
     for (place, known) in PLACES {
-        let mut names = place.split('.').filter(|name| !name.is_empty());
-        let object = names.try_fold(root, |object, name| object.get(name)?.as_object());
+        let object = names(place).try_fold(root, |object, name| object.get(name)?.as_object());
         for (key, value) in object.into_iter().flatten() {
             if known.contains(&key.as_str()) || place == PROVIDERS && value.is_object() {
                 continue;
@@ -153,13 +152,18 @@ fn home(place: &str, key: &str, value: &Value, provider: &str, known: &[&str]) -
 
 /// The object that a setting belongs into, and its name there.
 fn setting(key: &str, value: &Value, provider: &str) -> Option<(String, &'static str)> {
-    let mut settings = SETTINGS.iter();
-    let found = settings.find(|one| is_same(one.name, key) && (one.looks_right)(value))?;
+    let found = find(&SETTINGS, key, value)?;
     let home = match found.home {
         PROVIDERS => path::member(PROVIDERS, provider),
         home => home.to_owned(),
     };
     Some((home, found.name))
+}
+
+/// The first setting of this name whose value may be this one.
+fn find<'s>(settings: &'s [Setting], key: &str, value: &Value) -> Option<&'s Setting> {
+    let mut settings = settings.iter();
+    settings.find(|one| is_same(one.name, key) && (one.looks_right)(value))
 }
 
 /// Whether two keys differ in case, in the signs between words and in a final `s` only.
@@ -181,18 +185,14 @@ fn is_choice(value: &Value) -> bool {
     is_reference(value) || value.get("primary").is_some() || value.get("fallbacks").is_some()
 }
 
-/// A URL, or an object that says which.
-fn is_proxy(value: &Value) -> bool {
-    value.is_string() || value.is_object()
-}
-
 /// An object whose keys are model references.
 fn is_choices(value: &Value) -> bool {
     let mut keys = value.as_object().into_iter().flat_map(Map::keys);
     keys.any(|key| key.contains('/'))
 }
 
-fn is_key(value: &Value) -> bool {
+/// A text, or an object that says more: a key, or a proxy.
+fn is_text_or_object(value: &Value) -> bool {
     value.is_string() || value.is_object()
 }
 

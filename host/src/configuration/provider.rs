@@ -187,9 +187,8 @@ impl Configuration {
         );
 
         let schema = Schema::parse(facts.config_schema.unwrap_or_default());
-        let is_own = |key: &str| schema.names(key);
-        misplaced::take_from_entry(&mut entry, &at, is_own, &mut notes);
-        key::foreign_headers(&entry, &at, environment, &mut notes);
+        misplaced::take_from_entry(&mut entry, &at, |key| schema.names(key), &mut notes);
+        key::note_foreign_variables(&entry, &at, environment, &mut notes);
         let transport = Transport::take(&mut entry, &at)?;
         // What the host reads itself, whether or not the plugin may see it.
         let mut base_url = match named {

@@ -125,10 +125,9 @@ pub(super) fn too_large(error: &Error) -> Option<u64> {
     error.limit().filter(|_| oversize)
 }
 
-/// The limit that fits into a context of `window` tokens, or into an answer of as many. `counted` is the size
-/// of the prompt; without it, it is what the server said, and without that the
-/// most that it can have. At least 1: what then still does not fit is the prompt,
-/// and the server says so.
+/// The limit that fits into a context of `window` tokens, or into an answer of as many. `counted`
+/// is the size of the prompt; without it, it is what the server said, and without that the most that
+/// it can have. At least 1: what then still does not fit is the prompt, and the server says so.
 pub(super) fn refitted(
     window: u64,
     counted: Option<u32>,

@@ -145,11 +145,7 @@ pub(super) fn count(json: &mut Reader<'_>) -> Result<Option<u64>, Malformed> {
     let mut text = json.value()?;
     if kind == Kind::String {
         text = text.trim_matches('"').trim_ascii();
-        if !text
-            .bytes()
-            .next()
-            .is_some_and(|byte| byte.is_ascii_digit())
-        {
+        if !text.starts_with(|first: char| first.is_ascii_digit()) {
             return Ok(None);
         }
     } else if kind != Kind::Number {
