@@ -229,7 +229,7 @@ pub(super) fn note_foreign_variables(
                 code: "header-names-variable",
                 message: format!(
                     "{at} looks like the name of an environment variable, and is sent as it \
-                     stands; to send the variable's value, write {right} in its place"
+                     stands; to send the variable's value, set it to {right}"
                 ),
                 path: Some(at),
             });
@@ -411,10 +411,7 @@ mod tests {
         );
         for note in &notes {
             let message = &note.message;
-            assert!(
-                message.ends_with("write ${MY_KEY} in its place"),
-                "{message}"
-            );
+            assert!(message.ends_with("set it to ${MY_KEY}"), "{message}");
         }
     }
 
